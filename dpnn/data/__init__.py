@@ -1,0 +1,1 @@
+"""Rows to arrays. `shards` and `arrow` need no Spark; `ingest` is the driver's side."""

@@ -1,0 +1,88 @@
+"""What the training loop knows of an engine, and the words that they exchange.
+
+An engine holds shards and computes sums over them. It knows nothing of optimizers, epochs' ends
+or files; the loop knows nothing of threads, Spark or sockets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class Kind(IntEnum):
+    TRAIN = 0  # gradients of the rows of one step, training shards
+    EVALUATE = 1  # loss and metrics of all rows, validation shards; no gradients
+    MOMENTS = 2  # sums of x and x² for Normalization, training shards; no gradients
+
+
+class Plan(NamedTuple):
+    """What to compute now. Plain integers: it packs into a fixed-size struct on any wire."""
+
+    kind: Kind
+    epoch: int = 0
+    step: int = 0
+    steps: int = 1
+
+
+@dataclass
+class Sums:
+    """What one shard, or one node of the sum tree, contributes to a plan.
+
+    flat  (size,) of the weights' dtype: the gradient sum, then the sums of the state that is not
+          trained; None for plans without gradients
+    tail  (k,) float64: loss sum, weight sum, rows, then the metric sums (or moments)
+    """
+
+    flat: np.ndarray | None
+    tail: np.ndarray
+
+    def add(self, other: Sums) -> None:
+        """self += other, elementwise and in place."""
+        if self.flat is not None:
+            np.add(self.flat, other.flat, out=self.flat)
+        np.add(self.tail, other.tail, out=self.tail)
+
+
+@dataclass
+class Costs:
+    """Where the time of steps went; the loop reads and resets it each epoch. Seconds and bytes."""
+
+    steps: int = 0
+    send: float = 0.0  # weights on their way to the tasks
+    compute: float = 0.0  # forward and backward, the mean over shards
+    wait: float = 0.0  # the slowest shard's time above that mean
+    sum: float = 0.0  # partial sums on their way up the tree
+    bytes: int = 0
+    seconds: dict[int, float] = field(default_factory=dict)  # shard -> compute seconds
+    hosts: dict[int, str] = field(default_factory=dict)  # shard -> host
+
+
+class ShardError(RuntimeError):
+    """A shard's computation failed for a reason that a retry cannot mend (bad data, non-finite).
+
+    Engines carry it to the driver as this one line, and never retry it.
+    """
+
+
+class Engine(Protocol):
+    """Computes sums over shards.
+
+    An engine is made by the driver with a `Program` and shards, used by one thread, and closed
+    once. Every method may raise `ShardError`.
+    """
+
+    costs: Costs
+
+    def step(self, weights: np.ndarray, plan: Plan) -> Sums:
+        """The canonical sum over all shards of the plan's data set.
+
+        weights: the flat vector, read only during the call. The returned arrays are valid until
+        the next call.
+        """
+
+    def close(self) -> None:
+        """Give back every task, file, socket and shared memory. May be called twice."""
