@@ -68,6 +68,13 @@ class ShardError(RuntimeError):
     """
 
 
+class EngineUnavailable(RuntimeError):
+    """This engine cannot go on here (too few slots, a task that never comes): use another.
+
+    The weights are as they were before the step, so another engine can repeat it.
+    """
+
+
 class Engine(Protocol):
     """Computes sums over shards.
 

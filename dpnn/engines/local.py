@@ -1,0 +1,70 @@
+"""The local engine: all shards in this process, no Spark. What the others are tested against."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from dpnn.data.shards import Shard
+from dpnn.engines.protocol import Costs, Kind, Plan, Sums
+from dpnn.engines.sums import total
+from dpnn.engines.worker import Program, Worker
+
+
+class LocalEngine:
+    """Several shards run in threads (BLAS releases the GIL), each with a task's one BLAS thread:
+    as quick as the cores allow, and the same bits as a cluster.
+    """
+
+    def __init__(
+        self, program: Program, train: list[Shard], validation: list[Shard] | None = None
+    ) -> None:
+        self.costs = Costs()
+        self._data = {Kind.TRAIN: train, Kind.MOMENTS: train, Kind.EVALUATE: validation or []}
+        shards = max(len(train), len(validation or []))
+        self._workers = [Worker(program) for _ in range(shards)]
+        self._gradients = [np.empty(w.size, np.float32) for w in self._workers[: len(train)]]
+        self._bound: np.ndarray | None = None
+        self._pool = ThreadPoolExecutor(min(shards, os.cpu_count() or 1), "dpnn-shard")
+        self._limits = ThreadpoolController().limit(limits=1, user_api="blas")
+
+    def step(self, weights: np.ndarray, plan: Plan) -> Sums:
+        """The canonical sum over all shards; valid until the next call."""
+        if self._bound is not weights:
+            self._bind(weights)
+        data = self._data[plan.kind]
+        shards = range(len(data))
+        timed = list(self._pool.map(self._run, [plan] * len(data), shards, data))
+        start = perf_counter()
+        sums = total([sums for sums, _ in timed])
+        seconds = [elapsed for _, elapsed in timed]
+        if plan.kind == Kind.TRAIN:
+            self.costs.steps += 1
+            self.costs.sum += perf_counter() - start
+            self.costs.compute += sum(seconds) / len(seconds)
+            self.costs.wait += max(seconds) - sum(seconds) / len(seconds)
+            for shard, elapsed in zip(shards, seconds, strict=True):
+                self.costs.seconds[shard] = self.costs.seconds.get(shard, 0.0) + elapsed
+                self.costs.hosts[shard] = "here"
+        return sums
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._limits.restore_original_limits()
+
+    def _run(self, plan: Plan, shard: int, data: Shard) -> tuple[Sums, float]:
+        start = perf_counter()
+        sums = self._workers[shard].run(plan, shard, data)
+        return sums, perf_counter() - start
+
+    def _bind(self, weights: np.ndarray) -> None:
+        frozen = weights.view()
+        frozen.flags.writeable = False
+        scratch = self._gradients[0]  # evaluation writes no gradient
+        for i, worker in enumerate(self._workers):
+            worker.bind(frozen, self._gradients[i] if i < len(self._gradients) else scratch)
+        self._bound = weights
