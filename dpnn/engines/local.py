@@ -32,6 +32,9 @@ class LocalEngine:
         self._pool = ThreadPoolExecutor(min(shards, os.cpu_count() or 1), "dpnn-shard")
         self._limits = ThreadpoolController().limit(limits=1, user_api="blas")
 
+    def allocate(self, size: int) -> np.ndarray:
+        return np.zeros(size, np.float32)
+
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
         """The canonical sum over all shards; valid until the next call."""
         if self._bound is not weights:

@@ -84,6 +84,9 @@ class Engine(Protocol):
 
     costs: Costs
 
+    def allocate(self, size: int) -> np.ndarray:
+        """(size,) float32 for the weights, where `step` can read them without a copy."""
+
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
         """The canonical sum over all shards of the plan's data set.
 
