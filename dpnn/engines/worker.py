@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dpnn import nn
-from dpnn.data.shards import Shard, epoch_rows
+from dpnn.data.shards import Batches, Rows, Shard
 from dpnn.engines import metrics
 from dpnn.engines.protocol import Kind, Plan, ShardError, Sums
 from dpnn.nn.backend import to_device, to_host
@@ -52,8 +52,8 @@ class Worker:
             self.net = nn.Network(
                 program.model, program.input_shape, weights=to_device(host, program.device)
             )
-        self._buffers: dict[str, np.ndarray] = {}
-        self._permutations: dict[int, tuple[int, np.ndarray]] = {}
+        self._cut: dict[tuple[bool, int], Batches] = {}
+        self._more = np.empty(0, np.float32)  # the gradient of a second, third … micro batch
 
     def tail_size(self, kind: Kind) -> int:
         """How many float64 a plan of this kind returns beside the flat vector."""
@@ -79,79 +79,64 @@ class Worker:
         training = plan.kind == Kind.TRAIN
         if self._device:
             self.net.weights.set(self._weights)
-        rows = self._rows(plan, shard, data)
+        batches = self._batches(plan, shard, data)
+        rows = batches.rows(plan.epoch, plan.step, plan.steps) if training else batches.all_rows()
         for chunk, start in enumerate(range(0, len(rows), self.program.micro_batch)):
             some = rows[start : start + self.program.micro_batch]
-            self._pass(plan, shard, data, some, chunk, tail)
+            self._pass(plan, shard, batches.take(some), chunk, tail)
+        tail[metrics.ROWS] = len(rows)
         if training and len(rows) == 0:
             self._gradient[...] = 0
         self._check_finite(plan, shard, tail)
         return Sums(self._gradient if training else None, tail)
 
-    def _pass(
-        self, plan: Plan, shard: int, data: Shard, rows: np.ndarray, chunk: int, tail: np.ndarray
-    ) -> None:
+    def _pass(self, plan: Plan, shard: int, rows: Rows, chunk: int, tail: np.ndarray) -> None:
         net, loss = self.net, self.program.loss
-        x = self._gather_inputs(data, rows)
-        tail[metrics.ROWS] += len(rows)
+        x, y, w = (self._to_device(part) for part in rows)
         if plan.kind == Kind.MOMENTS:
             tail[metrics.HEAD :] += to_host(net.moments(x))
             return
-        if data.y is None:
+        if y is None:
             raise ShardError(f"shard {shard} has no label column")
-        y = self._gather("y", data.y, rows)
-        w = None if data.w is None else self._gather("w", data.w, rows)
         training = plan.kind == Kind.TRAIN
-        key = (self.program.seed, plan.epoch, plan.step, shard, chunk)
-        z = net.forward(x, training, key)
-        tail[metrics.HEAD :] += metrics.metric_sums(loss, z, y, loss.row_weights(y, w))
+        z = net.forward(x, training, (self.program.seed, plan.epoch, plan.step, shard, chunk))
+        weights = loss.row_weights(y, w)
+        tail[metrics.WEIGHT] += len(z) if weights is None else float(weights.sum(dtype=float))
+        tail[metrics.HEAD :] += metrics.metric_sums(loss, z, y, weights)
         value, dz = net.loss(z, y, loss, w)
         tail[metrics.LOSS] += value
-        weights = loss.row_weights(y, w)
-        tail[metrics.WEIGHT] += len(rows) if weights is None else float(weights.sum(dtype=float))
-        if not training:
+        if training:
+            self._backward(dz, first=chunk == 0)
+
+    def _backward(self, dz: Any, first: bool) -> None:
+        """Into the bound gradient; a later micro batch is added to it."""
+        if first and not self._device:
+            self.net.backward(dz)
             return
-        if self._device:
-            net.backward(dz)
-            gradient = to_host(net.gradient)
-        elif chunk == 0:
-            net.backward(dz)
-            return
-        else:
-            gradient = self._buffer("gradient", (self.size,), np.float32)
-            net.bind(self._weights, gradient)
-            net.backward(dz)
-            net.bind(self._weights, self._gradient)
-        if chunk == 0:
+        if not self._device:
+            if self._more.size != self.size:
+                self._more = np.empty(self.size, np.float32)
+            self.net.gradient = self._more
+        self.net.backward(dz)
+        gradient = to_host(self.net.gradient)
+        if first:
             self._gradient[...] = gradient
         else:
             self._gradient += gradient
+        if not self._device:
+            self.net.gradient = self._gradient
 
-    def _rows(self, plan: Plan, shard: int, data: Shard) -> np.ndarray:
-        if plan.kind != Kind.TRAIN:
-            return data.order
-        epoch, permutation = self._permutations.get(shard, (-1, data.order))
-        if epoch != plan.epoch:
-            permutation = epoch_rows(data, self.program.seed, plan.epoch, shard)
-            self._permutations[shard] = plan.epoch, permutation
-        n = data.rows
-        return permutation[plan.step * n // plan.steps : (plan.step + 1) * n // plan.steps]
+    def _batches(self, plan: Plan, shard: int, data: Shard) -> Batches:
+        key = (plan.kind == Kind.EVALUATE, shard)
+        batches = self._cut.get(key)
+        if batches is None or batches.shard is not data:
+            self._cut[key] = batches = Batches(data, self.program.seed, shard)
+        return batches
 
-    def _gather_inputs(self, data: Shard, rows: np.ndarray) -> Any:
-        if isinstance(data.x, dict):
-            return {name: self._gather(f"x.{name}", x, rows) for name, x in data.x.items()}
-        return self._gather("x", data.x, rows)
-
-    def _gather(self, name: str, source: np.ndarray, rows: np.ndarray) -> Any:
-        out = self._buffer(name, (len(rows), *source.shape[1:]), source.dtype)
-        np.take(source, rows, axis=0, out=out, mode="clip")
-        return to_device(out, self.program.device)
-
-    def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        buffer = self._buffers.get(name)
-        if buffer is None or len(buffer) < shape[0] or buffer.dtype != dtype:
-            self._buffers[name] = buffer = np.empty(shape, dtype)
-        return buffer[: shape[0]]
+    def _to_device(self, x: Any) -> Any:
+        if isinstance(x, dict):
+            return {name: to_device(array, self.program.device) for name, array in x.items()}
+        return None if x is None else to_device(x, self.program.device)
 
     def _check_finite(self, plan: Plan, shard: int, tail: np.ndarray) -> None:
         where = f"at epoch {plan.epoch} step {plan.step} shard {shard}"

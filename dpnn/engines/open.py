@@ -1,0 +1,36 @@
+"""Driver. From an engine's name to an engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dpnn.engines.protocol import Engine
+from dpnn.engines.worker import Program
+
+
+def open_engine(
+    name: str, program: Program, train: Any, validation: Any
+) -> tuple[Engine, str, str]:
+    """(engine, its name, why in one line); "auto" picks by where the shards are.
+
+    train, validation: lists of `Shard` in this process, or `SparkShards`.
+    """
+    reason = ""
+    if name == "auto":
+        if isinstance(train, list):
+            name = "local"
+        else:
+            from dpnn.engines.auto import choose
+
+            name, reason = choose(train)
+    if name == "local":
+        from dpnn.engines.local import LocalEngine
+
+        return LocalEngine(program, train, validation), name, reason
+    if name == "job":
+        from dpnn.engines.job import JobEngine
+
+        return JobEngine(program, train, validation), name, reason
+    from dpnn.engines.resident import ResidentEngine
+
+    return ResidentEngine(program, train, validation), name, reason

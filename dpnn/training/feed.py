@@ -1,0 +1,180 @@
+"""Driver. From what a user hands to `fit` to shards: a DataFrame's, or those of NumPy arrays."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dpnn import nn
+from dpnn.data.arrays import from_arrays, input_shape
+from dpnn.data.shards import Shard
+
+Part = tuple[Any, np.ndarray] | tuple[Any, np.ndarray, np.ndarray]  # X, y and perhaps row weights
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a DataFrame are what; `inputs` as the user gave them."""
+
+    inputs: Any
+    label: str | list[str]
+    weight: str | None = None
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The shards of a fit, training and validation cut into equally many.
+
+    A data set is a list of `Shard` in this process, or `SparkShards`.
+    """
+
+    train: Any
+    validation: Any = None
+    columns: Columns | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        return isinstance(self.train, list)
+
+    @property
+    def input_shape(self) -> Any:
+        return input_shape(self.train) if self.in_memory else self.train.input_shape
+
+    @property
+    def num_shards(self) -> int:
+        return len(self.train) if self.in_memory else self.train.num_shards
+
+    @property
+    def num_rows(self) -> int:
+        return sum(s.rows for s in self.train) if self.in_memory else self.train.rows
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What the model was trained on: path, filter, schema and row count where known."""
+        return {"rows": self.num_rows} if self.in_memory else self.train.source
+
+    def check(self, network: nn.Network, loss: nn.Loss) -> None:
+        """ValueError where the labels are not what the loss takes."""
+        if loss.task == "values":
+            return
+        top = network.output_shape[-1] - 1 if loss.task == "classes" else 1
+        for name, shards in (("training", self.train), ("validation", self.validation)):
+            low, high = _label_range(shards)
+            if low < 0 or high > top:
+                raise ValueError(
+                    f"{name} label {low if low < 0 else high:g} is out of range: the model's "
+                    f"outputs {network.output_shape} stand for labels 0 to {top}"
+                )
+
+    def fetched(self) -> Feed:
+        """The same shards in this process; closes those on Spark."""
+        if self.in_memory:
+            return self
+        held = None if self.validation is None else self.validation.fetch()
+        feed = replace(self, train=self.train.fetch(), validation=held)
+        self.close()
+        return feed
+
+    def close(self) -> None:
+        for shards in (self.train, self.validation):
+            if shards is not None and not isinstance(shards, list):
+                shards.close()
+
+
+def feed(
+    data: Any,
+    columns: Columns | None,
+    validation: Any = None,
+    num_shards: int | None = None,
+    spark: bool = False,
+) -> Feed:
+    """Cut `data` and `validation` into shards.
+
+    data        a DataFrame with `columns`, or arrays (X, y) or (X, y, row weights)
+    validation  likewise; or for a DataFrame the name of a boolean column, true = validation
+    spark       put arrays into a DataFrame, for an engine that needs one
+    """
+    if not is_frame(data):
+        train = _part(data, "data")
+        held = None if validation is None else _part(validation, "validation")
+        if not spark:
+            shards = num_shards or os.cpu_count() or 1
+            cut = from_arrays(*train, num_shards=shards)
+            return Feed(cut, None if held is None else from_arrays(*held, num_shards=shards))
+        data, columns = _frame(train)
+        validation = None if held is None else _frame(held)[0]
+    if columns is None or columns.inputs is None or not columns.label:
+        raise ValueError("a DataFrame needs inputs=… and label=…: the names of its columns")
+    return _on_spark(data, columns, validation, num_shards)
+
+
+def is_frame(data: Any) -> bool:
+    """Whether this is a Spark DataFrame; asks without importing Spark."""
+    return type(data).__module__.startswith("pyspark.sql")
+
+
+def _on_spark(data: Any, columns: Columns, validation: Any, num_shards: int | None) -> Feed:
+    from dpnn.data.ingest import ingest
+    from dpnn.data.columns import split_by_indicator
+
+    if isinstance(validation, str):
+        data, validation = split_by_indicator(data, validation)
+    if validation is not None and not is_frame(validation):
+        raise TypeError("validation must be a DataFrame like the data, or a boolean column's name")
+    train = ingest(data, columns.inputs, columns.label, columns.weight, num_shards)
+    if validation is None:
+        return Feed(train, None, columns)
+    try:
+        held = ingest(validation, columns.inputs, columns.label, columns.weight, train.num_shards)
+    except BaseException:
+        train.close()
+        raise
+    return Feed(train, held, columns)
+
+
+def _part(data: Any, name: str) -> Part:
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise TypeError(
+            f"{name} must be a Spark DataFrame, or arrays (X, y) or (X, y, weights), "
+            f"got {type(data).__name__}"
+        )
+    x, *rest = data
+    x = {k: np.asarray(v) for k, v in x.items()} if isinstance(x, dict) else np.asarray(x)
+    return x, *(np.asarray(array) for array in rest)  # type: ignore[return-value]
+
+
+def _frame(part: Part) -> tuple[Any, Columns]:
+    """Arrays as a DataFrame of the active session, and which columns are what."""
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+    x, y, *w = part
+    inputs = {f"x_{k}": v for k, v in x.items()} if isinstance(x, dict) else {"x": x}
+    arrays = {**inputs, "label": y, **({"weight": w[0]} if w else {})}
+    table = pa.table({name: _arrow(array) for name, array in arrays.items()})
+    names = {k: f"x_{k}" for k in x} if isinstance(x, dict) else "x"
+    frame = SparkSession.builder.getOrCreate().createDataFrame(table)
+    return frame, Columns(names, "label", "weight" if w else None)
+
+
+def _arrow(array: np.ndarray) -> Any:
+    import pyarrow as pa
+
+    values = pa.array(np.ascontiguousarray(array).reshape(-1))
+    for width in reversed(array.shape[1:]):
+        values = pa.FixedSizeListArray.from_arrays(values, width)
+    return values
+
+
+def _label_range(shards: Any) -> tuple[float, float]:
+    """(lowest, highest) label; (0, 0) where there is none."""
+    if shards is None:
+        return 0, 0
+    if isinstance(shards, list):
+        full = [s.y for s in shards if s.y is not None and len(s.y)]
+        bounds = [(float(y.min()), float(y.max())) for y in full]
+        return min((b[0] for b in bounds), default=0), max((b[1] for b in bounds), default=0)
+    return shards.label_min or 0, shards.label_max or 0

@@ -1,0 +1,114 @@
+"""Trainer: what a user says of a training; `fit` carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dpnn import nn
+from dpnn.training.feed import Columns, feed
+from dpnn.training.history import History
+from dpnn.training.loop import Fit
+from dpnn.training.model import TrainedModel
+
+ENGINES = ("auto", "local", "job", "resident")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `fit` returns.
+
+    model       the trained model: predict, transform, evaluate, save
+    history     the figures of each epoch
+    engine      the engine that trained
+    num_shards  give it to `fit` for the same weights on another machine
+    """
+
+    model: TrainedModel
+    history: History
+    engine: str
+    num_shards: int
+
+
+@dataclass
+class Trainer:
+    """Synchronous data-parallel training of `model`.
+
+    batch_size   rows of one step, over all shards
+    engine       "auto", "local", "job" or "resident": the same weights, bit for bit
+    clip_norm    the largest global norm of a step's mean gradient
+    micro_batch  the most rows of one pass on a shard; larger steps add up several passes
+    ema          evaluate and keep an exponential moving average of the weights, e.g. 0.999
+    patience     stop after so many epochs without a lower validation loss, and keep the best
+    device       "cpu", or "gpu" where the tasks have one and CuPy
+    progress     a progress bar; None: where standard error is a terminal
+    """
+
+    model: nn.Layer
+    loss: nn.Loss
+    optimizer: nn.Optimizer = field(default_factory=nn.Adam)
+    batch_size: int = 128
+    epochs: int = 10
+    seed: int = 0
+    engine: str = "auto"
+    clip_norm: float | None = None
+    micro_batch: int = 1024
+    ema: float | None = None
+    patience: int | None = None
+    device: str = "cpu"
+    progress: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name, kind in (("model", nn.Layer), ("loss", nn.Loss), ("optimizer", nn.Optimizer)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise TypeError(f"{name} must be a dpnn.nn {kind.__name__}, got {value!r}")
+        for name in ("batch_size", "epochs", "micro_batch"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
+        if self.engine not in ENGINES:
+            known = nn.nearest(self.engine, ENGINES)
+            raise ValueError(f"unknown engine {self.engine!r}{known}")
+        if self.ema is not None and not 0 <= self.ema < 1:
+            raise ValueError(f"ema must be from 0 to below 1, got {self.ema}")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise ValueError(f"clip_norm must be above 0, got {self.clip_norm}")
+
+    def fit(
+        self,
+        data: Any,
+        inputs: Any = None,
+        label: str | None = None,
+        weight: str | None = None,
+        validation: Any = None,
+        num_shards: int | None = None,
+    ) -> Result:
+        """Train from fresh weights.
+
+        data        a Spark DataFrame, or NumPy arrays (X, y) or (X, y, row weights)
+        inputs      a column, a list of columns, or {input: column or columns}
+        validation  like data; or the name of a boolean column of it, true = validation
+        num_shards  slices of the training set (default: one a slot or core). The weights hang on
+                    it, and on nothing else of the cluster
+
+        ValueError and TypeError name what does not fit; ShardError what went wrong in a task.
+        """
+        columns = None if inputs is None and label is None else Columns(inputs, label or "", weight)
+        on_spark = self.engine in ("job", "resident")
+        source = feed(data, columns, validation, num_shards, spark=on_spark)
+        try:
+            if self.engine == "local":
+                source = source.fetched()
+            network = self.model.build(source.input_shape, self.seed)
+            self.loss.check(network.output_shape)
+            source.check(network, self.loss)
+            fit = Fit(self, network, source)
+            try:
+                network.bind(fit.run())
+            finally:
+                fit.close()
+        finally:
+            source.close()
+        model = TrainedModel(network, self.loss, source.columns, source.source)
+        return Result(model, fit.history, fit.engine_name, source.num_shards)
