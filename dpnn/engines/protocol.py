@@ -14,6 +14,8 @@ import numpy as np
 
 
 class Kind(IntEnum):
+    """What a plan asks for."""
+
     TRAIN = 0  # gradients of the rows of one step, training shards
     EVALUATE = 1  # loss and metrics of all rows, validation shards; no gradients
     MOMENTS = 2  # sums of x and x² for Normalization, training shards; no gradients

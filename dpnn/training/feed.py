@@ -10,7 +10,6 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.data.arrays import from_arrays, input_shape
-from dpnn.data.shards import Shard
 
 Part = tuple[Any, np.ndarray] | tuple[Any, np.ndarray, np.ndarray]  # X, y and perhaps row weights
 
@@ -117,8 +116,8 @@ def is_frame(data: Any) -> bool:
 
 
 def _on_spark(data: Any, columns: Columns, validation: Any, num_shards: int | None) -> Feed:
-    from dpnn.data.ingest import ingest
     from dpnn.data.columns import split_by_indicator
+    from dpnn.data.ingest import ingest
 
     if isinstance(validation, str):
         data, validation = split_by_indicator(data, validation)

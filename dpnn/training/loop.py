@@ -16,7 +16,7 @@ from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.training.feed import Feed
 from dpnn.training.history import History, advice, ledger
-from dpnn.training.update import State, Update
+from dpnn.training.update import Update
 
 if TYPE_CHECKING:
     from dpnn.training.trainer import Trainer
