@@ -68,7 +68,7 @@ find_java() {
     /usr/lib/jvm/*; do
     [[ -n "$home" && -x "$home/bin/java" ]] || continue
     version="$(java_version "$home/bin/java")"
-    if [[ "$version" == 17 || "$version" == 21 || "$version" == 25 ]]; then
+    if [[ "$version" == 17 || "$version" == 21 ]]; then
       export JAVA_HOME="$home"
       return 0
     fi
