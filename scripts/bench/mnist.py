@@ -54,8 +54,8 @@ def torch_alone(folder: str, epochs: int) -> list[float]:
 
 def torch_distributor(folder: str, epochs: int) -> list[float]:
     sys.path.insert(0, str(HERE))
-    from pyspark.ml.torch.distributor import TorchDistributor
     from _torch_mnist import train
+    from pyspark.ml.torch.distributor import TorchDistributor
 
     runner = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
     return runner.run(train, folder, epochs)["seconds"]
