@@ -1,0 +1,132 @@
+"""Arrow record batches to the named arrays of a shard, without row objects.
+
+The names are flat: "x" for a single input, "x.NAME" for one of several, "y" for the label, "w"
+for the weight. Executor; needs NumPy and pyarrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from dpnn.data import checks
+from dpnn.data.checks import Problem
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the batches: a column of the user's, or several scalars packed in an array."""
+
+    names: tuple[str, ...]
+    packed: bool = False
+
+    @property
+    def where(self) -> list[str]:
+        return [f"column {name!r}" for name in self.names]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One array of a shard. `stacked`: its columns stand side by side, so that it is (n, k)."""
+
+    name: str
+    columns: tuple[Column, ...]
+    stacked: bool = False
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to make of a batch: the parts, in the order of the batch's columns."""
+
+    parts: tuple[Part, ...]
+    num_classes: int | None = None
+
+
+def decode(batch: pa.RecordBatch, spec: Spec) -> tuple[dict[str, np.ndarray], list[Problem]]:
+    """The arrays of one batch, or the problems that kept it from having them."""
+    arrays: dict[str, np.ndarray] = {}
+    problems: list[Problem] = []
+    columns = iter(batch.columns)
+    for part in spec.parts:
+        pieces = []
+        for column in part.columns:
+            values, found = _column(next(columns), column)
+            if not found and values is not None:
+                pieces.append(_compact(values))
+                found = checks.check_values(pieces[-1], column.where)
+            problems += found
+        if not problems:
+            arrays[part.name] = _joined(pieces, part.stacked)
+    if not problems:
+        if "y" in arrays:
+            where = next(p.columns[0].where[0] for p in spec.parts if p.name == "y")
+            problems += checks.check_labels(arrays["y"], spec.num_classes, where)
+        if "w" in arrays:
+            where = next(p.columns[0].where[0] for p in spec.parts if p.name == "w")
+            problems += checks.check_weights(arrays["w"], where)
+    return arrays, problems
+
+
+def _column(array: pa.Array, column: Column) -> tuple[np.ndarray | None, list[Problem]]:
+    """(n, …) of one Arrow column; nulls anywhere and unequal lengths are problems."""
+    shape: list[int] = [len(array)]
+    while isinstance(array, (pa.ListArray, pa.LargeListArray)):
+        if array.null_count:
+            return None, [Problem("null", column.where[0], array.null_count)]
+        lengths = np.diff(array.offsets.to_numpy())
+        width = int(lengths[0]) if len(lengths) else 0
+        if len(lengths) and (lengths != width).any():
+            return None, [_ragged(lengths, column)]
+        shape.append(width)
+        array = array.flatten()
+    if array.null_count:
+        return None, _nulls(array, column)
+    if isinstance(array, (pa.BinaryArray, pa.LargeBinaryArray)):
+        offsets = _offsets(array)
+        lengths = np.diff(offsets)
+        width = int(lengths[0]) if len(lengths) else 0
+        if len(lengths) and (lengths != width).any():
+            return None, [_ragged(lengths, column)]
+        shape.append(width)
+        data = array.buffers()[2] or b""
+        values = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    elif pa.types.is_decimal(array.type):
+        values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    else:
+        values = array.to_numpy(zero_copy_only=False)
+    return values.reshape(shape), []
+
+
+def _offsets(array: pa.Array) -> np.ndarray:
+    kind = np.int32 if isinstance(array, pa.BinaryArray) else np.int64
+    offsets = np.frombuffer(array.buffers()[1], kind)
+    return offsets[array.offset : array.offset + len(array) + 1]
+
+
+def _nulls(array: pa.Array, column: Column) -> list[Problem]:
+    if not column.packed:
+        return [Problem("null", column.where[0], array.null_count)]
+    missing = array.is_null().to_numpy(zero_copy_only=False).reshape(-1, len(column.names))
+    counts = zip(column.where, missing.sum(axis=0), strict=True)
+    return [Problem("null", where, int(n)) for where, n in counts if n]
+
+
+def _ragged(lengths: np.ndarray, column: Column) -> Problem:
+    return Problem("ragged", column.where[0], 1, float(lengths.min()), float(lengths.max()))
+
+
+def _compact(values: np.ndarray) -> np.ndarray:
+    """The dtype that a shard keeps: floats as float32, booleans as uint8, integers as they are."""
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32, copy=False)
+    return values.view(np.uint8) if values.dtype == bool else values
+
+
+def _joined(pieces: list[np.ndarray], stacked: bool) -> np.ndarray:
+    if not stacked:
+        return pieces[0]
+    flat = [piece.reshape(len(piece), int(np.prod(piece.shape[1:]))) for piece in pieces]
+    return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)

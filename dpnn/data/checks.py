@@ -1,0 +1,108 @@
+"""Bad rows, found where the data is and told once, with their number, to the user.
+
+Tasks return problems as values instead of raising: so they are counted over the whole data set,
+and no task is tried again for nothing. Executor and driver; needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class DataError(ValueError):
+    """The data cannot be trained on as it is. The message names the thing and the cure."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One kind of fault in one place. `low` and `high` are examples: lengths or bad values."""
+
+    kind: str  # a key of _TEXT
+    where: str  # "column 'age'", "X"
+    count: int
+    low: float = 0
+    high: float = 0
+
+
+_TEXT = {
+    "null": "{where} has {count} null{s}: drop or fill them, e.g. df.fillna(0, [{name}])",
+    "nonfinite": (
+        "{where} has {count} value{s} that {are} NaN or infinite (as float32): "
+        "drop or replace them, e.g. {keep_finite}"
+    ),
+    "ragged": (
+        "{where} has rows of {low:g} and of {high:g} values: "
+        "all rows must be equally long; pad, cut or filter them"
+    ),
+    "label": (
+        "{where} has {count} value{s} that {are} no class number from 0 to {classes}, e.g. {low:g}: "
+        "number the classes from 0 (StringIndexer does) or mend num_classes"
+    ),
+    "negative": "{where} has {count} negative weight{s}, e.g. {low:g}: weights must be >= 0",
+}
+
+
+def check_values(values: np.ndarray, where: Sequence[str]) -> list[Problem]:
+    """NaN and infinities in (n, …); `where` names each of the columns that were packed, or all."""
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return []
+    bad = ~np.isfinite(values.reshape(len(values), -1))
+    if len(where) == 1:
+        return [Problem("nonfinite", where[0], int(bad.sum()))]
+    counts = bad.sum(axis=0)
+    return [Problem("nonfinite", w, int(n)) for w, n in zip(where, counts, strict=True) if n]
+
+
+def check_labels(y: np.ndarray, num_classes: int | None, where: str) -> list[Problem]:
+    """Class numbers must be whole and in 0 … num_classes - 1."""
+    if num_classes is None:
+        return []
+    bad = (y < 0) | (y >= num_classes)
+    if y.dtype.kind == "f":
+        bad |= y != np.floor(y)
+    return [Problem("label", where, int(bad.sum()), float(y[bad].min()))] if bad.any() else []
+
+
+def check_weights(w: np.ndarray, where: str) -> list[Problem]:
+    bad = w < 0
+    return [Problem("negative", where, int(bad.sum()), float(w[bad].min()))] if bad.any() else []
+
+
+def merged(problems: Iterable[Problem]) -> list[Problem]:
+    """One problem per kind and place, counts summed, in order of first sight."""
+    found: dict[tuple[str, str], Problem] = {}
+    for p in problems:
+        old = found.get((p.kind, p.where))
+        if old:
+            p = Problem(
+                p.kind, p.where, p.count + old.count, min(p.low, old.low), max(p.high, old.high)
+            )
+        found[p.kind, p.where] = p
+    return list(found.values())
+
+
+def raise_problems(problems: Iterable[Problem], num_classes: int | None = None) -> None:
+    """Raise a `DataError` of one line if there is any problem."""
+    lines = [_line(p, num_classes) for p in merged(problems)]
+    if lines:
+        more = f" (and {len(lines) - 3} more such problems)" if len(lines) > 3 else ""
+        raise DataError("; ".join(lines[:3]) + more)
+
+
+def _line(p: Problem, num_classes: int | None) -> str:
+    column = p.where.startswith("column ")
+    name = p.where.removeprefix("column ")
+    return _TEXT[p.kind].format(
+        where=p.where,
+        name=name,
+        count=f"{p.count:,}",
+        s="" if p.count == 1 else "s",
+        are="is" if p.count == 1 else "are",
+        low=p.low,
+        high=p.high,
+        classes=(num_classes or 1) - 1,
+        keep_finite=f'df.where("abs({name[1:-1]}) < 3e38")' if column else "np.nan_to_num",
+    )

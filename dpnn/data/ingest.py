@@ -1,0 +1,253 @@
+"""DataFrame to shards, and the shards as Spark keeps them.
+
+`ingest` is one pass over the source: select and filter (pushed down by Spark), `split` each Arrow
+batch by row content, shuffle the pieces to their shards, `write` each shard to a local disk. What
+Spark persists is one small `Handle` a shard.
+
+Recovery. A lost executor takes cached handles and files along: Spark recomputes both from the
+lineage within the running job, and `SparkShards.rdd` compares the new handle with what the driver
+remembers before a task uses it. Where the file alone is lost (or a task was placed on another
+host) the cached handle still stands: `open_shard` raises `MissingShard`, the job fails, and
+`SparkShards.repair` drops the cached handles of just these shards and has Spark compute them again,
+from the shuffle files if they are still there. An engine wraps each job in `SparkShards.guarded`,
+which does this. A recomputed shard that differs is a `SourceChanged` error.
+
+Driver; needs pyspark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from pyspark import RDD, SparkContext, StorageLevel, TaskContext
+from pyspark.sql import DataFrame
+
+from dpnn.data import ingest_tasks, source
+from dpnn.data.arrow import Spec
+from dpnn.data.checks import DataError, Problem, raise_problems
+from dpnn.data.columns import Inputs, resolve
+from dpnn.data.files import Handle, Layout, MissingShard, delete_shard, is_whole, open_shard
+from dpnn.data.shards import Shape, Shard, as_shard
+from dpnn.data.shipping import ship
+
+R = TypeVar("R")
+_REPAIRS = 3  # times in a row that one job's lost files are made again
+
+
+class SourceChanged(RuntimeError):
+    """A shard was computed again and came out different."""
+
+
+class SparkShards:
+    """Driver. The shards of one data set on a Spark cluster. Close it, or use it in `with`.
+
+    handles    the driver's copies, in shard order; paths may be outdated, counts never are
+    rdd        one Handle a partition, in shard order; a task reads its file by `open_shard`
+    label_min, label_max   over all rows; None without a label
+    source     what the rows came from, for the record: paths, filter, schema, rows
+    """
+
+    def __init__(self, sc: SparkContext, cached: RDD, facts: list[dict], source: dict) -> None:
+        self.sc = sc
+        self._cached = cached
+        self.layout: Layout = facts[0]["layout"]
+        self.handles = [_handle(fact, self.layout) for fact in facts]
+        self.rows = sum(handle.rows for handle in self.handles)
+        labels = [fact["label"] for fact in facts if fact["label"]]
+        self.label_min = min((low for low, _ in labels), default=None)
+        self.label_max = max((high for _, high in labels), default=None)
+        self.source = {**source, "rows": self.rows}
+        expected = {h.shard: (h.rows, h.checksum) for h in self.handles}
+        layout = self.layout
+        self.rdd: RDD = cached.mapPartitions(lambda facts: _verified(facts, expected, layout), True)
+
+    @property
+    def num_shards(self) -> int:
+        return len(self.handles)
+
+    @property
+    def input_shape(self) -> Shape | dict[str, Shape]:
+        """The shape of one row of the input, or of each input by name."""
+        shapes = {name: shape for name, _, shape in self.layout}
+        if "x" in shapes:
+            return shapes["x"]
+        return {name[2:]: shape for name, shape in shapes.items() if name.startswith("x.")}
+
+    def guarded(self, action: Callable[[], R]) -> R:
+        """Run a job over `rdd`; where a shard's files are gone, make them again and run it anew."""
+        for _ in range(_REPAIRS):
+            try:
+                return action()
+            except Exception as error:
+                if _told(error, SourceChanged):
+                    raise SourceChanged(_told(error, SourceChanged)) from error
+                if not _told(error, MissingShard):
+                    raise
+            self.repair()
+        return action()
+
+    def repair(self) -> list[int]:
+        """Compute again the shards whose files a task cannot open; returns their numbers.
+
+        Raises SourceChanged if one comes out different.
+        """
+        layout = self.layout
+        facts = self._cached.mapPartitions(lambda facts: _damaged(facts, layout), True).collect()
+        damaged = [fact["handle"][0] for fact in facts if not fact["whole"]]
+        if damaged:
+            self._forget(damaged)
+            facts = self._cached.collect()
+        expected = {h.shard: (h.rows, h.checksum) for h in self.handles}
+        self.handles = list(_verified(facts, expected, layout))
+        return damaged
+
+    def fetch(self) -> list[Shard]:
+        """All shards for this process: mapped where they lie on this host, else brought over."""
+        here = socket.gethostname()
+        if all(handle.host == here and is_whole(handle) for handle in self.handles):
+            return [open_shard(handle) for handle in self.handles]
+        return self.guarded(lambda: [_unpacked(*p) for p in self.rdd.map(_packed).collect()])
+
+    def close(self) -> None:
+        """Delete the files as far as they can be reached, and let Spark forget the handles."""
+        cached, self._cached = self._cached, None
+        if cached is None or self.sc._jsc is None:
+            return
+        try:
+            cached.foreach(_delete)
+        finally:
+            cached.unpersist()
+
+    def __enter__(self) -> SparkShards:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _forget(self, shards: list[int]) -> None:
+        """Drop cached handles, so that Spark computes just these partitions again."""
+        jvm: Any = self.sc._jvm
+        blocks = jvm.org.apache.spark.SparkEnv.get().blockManager().master()
+        for shard in shards:
+            blocks.removeBlock(jvm.org.apache.spark.storage.RDDBlockId(self._cached.id(), shard))
+
+
+def ingest(
+    df: DataFrame,
+    inputs: Inputs,
+    label: str | list[str] | None = None,
+    weight: str | None = None,
+    num_shards: int | None = None,
+    num_classes: int | None = None,
+) -> SparkShards:
+    """Driver. Read a DataFrame once and lay its rows down as shards on the executors' disks.
+
+    num_shards: as many as the cluster has slots unless given. With `num_classes` the labels must
+    be class numbers below it. Raises DataError for rows that cannot be trained on.
+    """
+    sc = df.sparkSession.sparkContext
+    num_shards = sc.defaultParallelism if num_shards is None else num_shards
+    if num_shards < 1:
+        raise ValueError(f"num_shards is {num_shards}: it must be at least 1")
+    frame, spec = resolve(df, inputs, label, weight, num_classes)
+    ship(sc)
+    cached = _lay_down(frame, spec, num_shards)
+    try:
+        sc.setJobDescription(f"dpnn ingest into {num_shards} shards")
+        facts = cached.collect()
+        _check(facts, num_classes)
+        return SparkShards(sc, cached, facts, source.describe(df, inputs, label, weight))
+    except BaseException:
+        cached.unpersist()
+        raise
+    finally:
+        sc.setJobDescription(None)
+
+
+def _lay_down(frame: DataFrame, spec: Spec, num_shards: int) -> RDD:
+    """The persisted RDD of one fact (handle and findings) a shard."""
+    run = uuid.uuid4().hex[:12]
+
+    def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return ingest_tasks.split(batches, spec, num_shards)
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        shard = TaskContext.get().partitionId()  # type: ignore[union-attr]
+        for fact in ingest_tasks.write(batches, spec, run, shard):
+            yield pa.RecordBatch.from_pydict({"fact": [fact]})
+
+    pieces = frame.mapInArrow(split, ingest_tasks.travel_schema(spec))
+    facts = pieces.repartitionById(num_shards, "shard").mapInArrow(write, "fact string")
+    return facts.rdd.map(lambda row: json.loads(row.fact)).persist(StorageLevel.MEMORY_AND_DISK)
+
+
+def _check(facts: list[dict], num_classes: int | None) -> None:
+    """Raise for bad rows and none at all; settle the layout, which empty shards don't know."""
+    raise_problems((Problem(**p) for fact in facts for p in fact["problems"]), num_classes)
+    layouts = {json.dumps(x): x for fact in facts for x in fact["layouts"]}
+    if not layouts:
+        raise DataError("the data has no rows: check its path and filter")
+    if len(layouts) > 1:
+        a, b = list(layouts.values())[:2]
+        name, one, two = next((p[0], p[2], q[2]) for p, q in zip(a, b, strict=True) if p != q)
+        raise DataError(f"{name!r} has rows of shape {tuple(one)} and of shape {tuple(two)}")
+    layout = tuple((n, dtype, tuple(shape)) for n, dtype, shape in next(iter(layouts.values())))
+    for fact in facts:
+        fact["layout"] = layout
+
+
+def _handle(fact: dict, layout: Layout) -> Handle:
+    return Handle(*fact["handle"], layout)
+
+
+def _verified(
+    facts: Iterable[dict], expected: dict[int, tuple[int, int]], layout: Layout
+) -> Iterator[Handle]:
+    """Handles that are what the driver remembers; else the source is not what it was."""
+    for fact in facts:
+        handle = _handle(fact, layout)
+        rows, total = expected[handle.shard]
+        if (handle.rows, handle.checksum) != (rows, total):
+            raise SourceChanged(
+                f"shard {handle.shard} was computed again and has other rows ({handle.rows}, "
+                f"checksum {handle.checksum:016x}, after {rows}, {total:016x}): the source changed "
+                "between reads (files overwritten, or a random expression); write it to Parquet "
+                "first, or use df.checkpoint()"
+            )
+        yield handle
+
+
+def _damaged(facts: Iterable[dict], layout: Layout) -> Iterator[dict]:
+    for fact in facts:
+        yield {**fact, "whole": is_whole(_handle(fact, layout))}
+
+
+def _delete(fact: dict) -> None:
+    delete_shard(_handle(fact, ()))
+
+
+def _packed(handle: Handle) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Executor. The arrays themselves, to travel to the driver."""
+    shard = open_shard(handle)
+    xs = {f"x.{k}": v for k, v in shard.x.items()} if isinstance(shard.x, dict) else {"x": shard.x}
+    rest = {"y": shard.y, "w": shard.w}
+    return {**xs, **{k: v for k, v in rest.items() if v is not None}}, shard.order
+
+
+def _unpacked(arrays: dict[str, np.ndarray], order: np.ndarray) -> Shard:
+    return as_shard(arrays, order)
+
+
+def _told(error: BaseException, kind: type[Exception]) -> str:
+    """The message of an executor's error of this kind, found in the trace that Spark hands over."""
+    if isinstance(error, kind):
+        return str(error)
+    found = re.search(rf"{kind.__name__}: (.*)", str(error))
+    return found.group(1).strip() if found else ""

@@ -1,0 +1,93 @@
+"""Which shard a row belongs to: a function of the row's content alone.
+
+Each row gets a 64-bit hash of all its values; the hash names the shard and the row's place inside
+it. So the same rows give the same shards whatever the partitioning, the cluster, the order after a
+shuffle or a retry, and whether they come as a DataFrame or as arrays. Integers and booleans are
+hashed by value, whatever their width; floats by their float32 bits.
+
+One bound: identical rows share a hash. The first `SPREAD` copies within a batch stay together, so
+that ordinary data with a few duplicates keeps the promise above; further copies go on to the next
+shards, so that very repetitive data stays balanced. Only those depend on the batches.
+
+Executor and driver; needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+
+SPREAD = 16
+_CHUNK = 1 << 15  # values hashed at a time: they stay in the cache
+
+
+def row_hashes(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(n,) uint64 from arrays (n, …) by name; the order of the names does not matter.
+
+    The sum over all values of value · odd random constant, mod 2^64, mixed by splitmix64.
+    """
+    rows = len(next(iter(arrays.values())))
+    total = np.zeros(rows, np.uint64)
+    for name, array in arrays.items():
+        values = array.reshape(rows, -1) if rows else array.reshape(0, 1)
+        factors = _factors(name, values.shape[1])
+        step = max(1, _CHUNK // max(1, values.shape[1]))
+        for start in range(0, rows, step):
+            part = _as_integers(values[start : start + step])
+            total[start : start + step] += np.einsum("nk,k->n", part, factors)
+    return _mix(total)
+
+
+def place(hashes: np.ndarray, num_shards: int) -> np.ndarray:
+    """(n,) int64: the shard of each row of one batch."""
+    copies = _copies_before(hashes) // np.uint64(SPREAD)
+    return ((hashes + copies) % np.uint64(num_shards)).astype(np.int64)
+
+
+def content_order(hashes: np.ndarray) -> np.ndarray:
+    """(n,) int64: the rows of one shard sorted by content."""
+    return np.argsort(hashes, kind="stable")
+
+
+def checksum(hashes: np.ndarray) -> int:
+    """Sum of the row hashes mod 2^64: the same for the same rows in any order."""
+    return int(hashes.sum(dtype=np.uint64))
+
+
+def add_checksums(a: int, b: int) -> int:
+    return (a + b) & 0xFFFF_FFFF_FFFF_FFFF
+
+
+def _as_integers(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f":
+        bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+        # Round floats differ in high bits only, which a product mod 2^64 would push out: swap.
+        return bits.byteswap().astype(np.uint64)
+    return values.astype(np.uint64)
+
+
+@lru_cache(maxsize=64)
+def _factors(name: str, width: int) -> np.ndarray:
+    rng = np.random.Generator(np.random.Philox(zlib.crc32(name.encode())))
+    return rng.integers(0, 2**64, width, np.uint64) | np.uint64(1)
+
+
+def _mix(x: np.ndarray) -> np.ndarray:
+    """The splitmix64 finaliser."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _copies_before(hashes: np.ndarray) -> np.ndarray:
+    """(n,) uint64: how many equal hashes stand before each one."""
+    order = np.argsort(hashes, kind="stable")
+    ranked = hashes[order]
+    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(hashes) else order
+    lengths = np.diff(np.r_[starts, len(hashes)])
+    copies = np.empty(len(hashes), np.uint64)
+    copies[order] = np.arange(len(hashes)) - np.repeat(starts, lengths)
+    return copies
