@@ -1,0 +1,130 @@
+"""What the rest of dpnn relies on: sums, overwriting, keyed randomness, no big temporaries."""
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dpnn import nn
+from tests.nn.cases import CASES, Case, by_name, network, rows_of
+
+BATCHED = {"BatchNorm", "Dropout"}  # its rows see each other, or each row's noise its place
+
+
+def independent(case: Case) -> bool:
+    return not any(name in repr(case.layer) for name in BATCHED)
+
+
+@pytest.mark.parametrize("case", list(filter(independent, CASES)), ids=by_name)
+def test_gradients_add_up_over_rows(case: Case) -> None:
+    """Contract 1: sums, no mean inside. A batch's gradient is the sum of its rows' gradients."""
+    net, x = network(case, np.float64), case.inputs(4, dtype=np.float64)
+    z = net.forward(x, True)
+    dz = np.random.default_rng(0).standard_normal(z.shape)
+    net.backward(dz)
+    whole, parts = net.gradient.copy(), np.zeros_like(net.gradient)
+    for row in range(4):
+        net.forward(rows_of(x, slice(row, row + 1)), True)
+        net.backward(dz[row : row + 1])
+        parts += net.gradient
+    np.testing.assert_allclose(whole, parts, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_name)
+def test_backward_overwrites(case: Case) -> None:
+    """Contract 6: whatever stands in the gradient, all of it is overwritten, at every batch."""
+    net = network(case)
+    for rows in (4, 2, 4):
+        x, found = case.inputs(rows), []
+        for filling in (np.nan, 7.0):
+            z = net.forward(x, True, (1,))
+            net.gradient[...] = filling
+            net.backward(np.ones_like(z))
+            found.append(net.gradient.copy())
+        assert np.array_equal(*found)
+        assert np.isfinite(found[0]).all()
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_name)
+def test_backward_follows_the_bound_memory(case: Case) -> None:
+    """Engines bind other gradient memory between passes: each gets a whole gradient."""
+    net, x = network(case), case.inputs(4)
+    found = []
+    for _ in range(3):
+        net.bind(net.weights, np.full(net.layout.size, np.nan, np.float32))
+        z = net.forward(x, True, (1,))
+        net.backward(np.ones_like(z))
+        found.append(net.gradient.copy())
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+    assert np.isfinite(found[0]).all()
+
+
+def test_randomness_is_keyed_by_pass_and_layer() -> None:
+    """Contract 4: the same key gives the same mask, on any network and after any other pass."""
+    model = nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5))
+    x = np.ones((50, 20), np.float32)
+
+    def mask(key: tuple[int, ...], net: nn.Network) -> np.ndarray:
+        return net.forward(x, True, key).copy()
+
+    net, other = model.build(20), model.build(20)
+    first = mask((0, 1, 2, 3), net)
+    mask((0, 1, 3, 3), net)
+    assert np.array_equal(first, mask((0, 1, 2, 3), net))
+    assert np.array_equal(first, mask((0, 1, 2, 3), other))
+    for key in ((1, 1, 2, 3), (0, 2, 2, 3), (0, 1, 3, 3), (0, 1, 2, 4)):
+        assert not np.array_equal(first, mask(key, net))
+    assert 0.2 < (first > 0).mean() < 0.3  # the two layers drop different values
+    assert np.array_equal(net.predict(x), x)
+
+
+def peak(work: Callable[[], Any]) -> int:
+    """The most bytes that Python's allocators hold at once during `work`, above the start."""
+    tracemalloc.start()
+    try:
+        work()
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        work()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+MODELS = {
+    "mlp": (nn.Sequential(nn.Rescale(0.1), nn.Dense(256), nn.ReLU(), nn.Dense(10)), (256,), 512),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_big_temporaries_in_a_warm_step(name: str) -> None:
+    """Contract 7: activations, masks and gradients live in buffers that stay.
+
+    The bound is a fraction of the largest activation: a single forgotten temporary breaks it.
+    """
+    model, shape, rows = MODELS[name]
+    net = model.build(shape)
+    x = np.random.default_rng(0).standard_normal((rows, *shape)).astype(np.float32)
+    y = np.arange(rows) % net.output_shape[-1]
+    adam, loss = nn.Adam(), nn.SoftmaxCrossEntropy()
+    state = adam.init(net.layout)
+
+    def step() -> None:
+        net.loss_and_gradients(x, y, loss, key=(1,))
+        adam.update(state, net.weights, net.gradient)
+
+    step()
+    assert peak(step) < rows * 256 * 4 / 2
+
+
+def test_weights_may_be_frozen() -> None:
+    """Contract 5: weights arrive read-only, and no pass needs to write them."""
+    net = MODELS["mlp"][0].build(256)
+    net.weights.flags.writeable = False
+    x = np.ones((4, 256), np.float32)
+    net.loss_and_gradients(x, np.zeros(4, int), nn.SoftmaxCrossEntropy())
+    with pytest.raises(ValueError, match="read-only"):
+        net.parameters["Dense[1].W"][...] = 0

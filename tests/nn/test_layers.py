@@ -1,0 +1,115 @@
+"""Every layer of the table: value, gradient, dtype, buffers, determinism, specs, small batches."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+
+from dpnn import nn
+from tests.nn.cases import CASES, Case, by_name, network, rows_of
+
+pytestmark = pytest.mark.parametrize("case", CASES, ids=by_name)
+KEY = (1, 2, 3)
+
+
+def step(net: nn.Network, x: object) -> tuple[np.ndarray, np.ndarray, np.ndarray | dict]:
+    """(output, gradient, dx) of a training pass with a fixed dy, as copies."""
+    z = net.forward(x, True, KEY)
+    dz = np.random.default_rng(9).standard_normal((64, *z.shape[1:]))[: len(z)].astype(z.dtype)
+    net.gradient[...] = np.nan
+    z, dx = z.copy(), net.backward(dz)
+    dx = {k: v.copy() for k, v in dx.items()} if isinstance(dx, dict) else np.array(dx)
+    return z, net.gradient.copy(), dx
+
+
+def test_value_and_shape(case: Case) -> None:
+    net, x = network(case, np.float64), case.inputs(4, dtype=np.float64)
+    z = net.predict(x)
+    assert z.shape == (4, *net.output_shape)
+    if case.value is not None:
+        named = {k: v.copy() for k, v in net.parameters.items()}
+        np.testing.assert_allclose(z, case.value(named, x), rtol=1e-10, atol=1e-12)
+
+
+def test_gradient(case: Case) -> None:
+    assert nn.gradient_check(case.layer, case.inputs(3, seed=4), **case.options) < 1e-6
+
+
+def test_dtype_stays(case: Case) -> None:
+    for dtype in (np.float32, np.float64):
+        net = network(case, dtype)
+        x = case.inputs(3, dtype=dtype)
+        z, gradient, dx = step(net, x)
+        assert {z.dtype, gradient.dtype, net.predict(x).dtype} == {np.dtype(dtype)}
+        if not case.below and not isinstance(dx, dict):
+            assert dx.dtype == dtype
+
+
+def test_float32_is_float64_to_rounding(case: Case) -> None:
+    x = case.inputs(5)
+    found, gradient, _ = step(network(case), x)
+    expected, true, _ = step(network(case, np.float64), case.inputs(5, dtype=np.float64))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradient, true, rtol=1e-3, atol=1e-3)
+
+
+def test_inputs_are_left_alone(case: Case) -> None:
+    net, x = network(case), case.inputs(4)
+    for values in x.values() if isinstance(x, dict) else [x]:
+        values.flags.writeable = False
+    weights = net.weights.copy()
+    net.weights.flags.writeable = False
+    z = net.forward(x, True, KEY)
+    dz = np.ones_like(z)
+    dz.flags.writeable = False
+    net.backward(dz)
+    assert np.array_equal(net.weights, weights)
+
+
+def test_buffers_are_reused_and_changing_batch_sizes_do_not_show(case: Case) -> None:
+    net, x = network(case), case.inputs(9)
+    for rows in (9, 2, 5, 9, 3):
+        if rows < case.smallest:
+            continue
+        some = rows_of(x, slice(0, rows))
+        for found, fresh in zip(step(net, some), step(network(case), some), strict=True):
+            if isinstance(found, dict):
+                assert all(np.array_equal(found[k], fresh[k], equal_nan=True) for k in found)
+            else:
+                assert np.array_equal(found, fresh, equal_nan=True)
+
+
+def test_same_bits_twice(case: Case) -> None:
+    first, second = (step(network(case), case.inputs(6))[:2] for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    a, b = (nn.Network(case.layer, case.shape).init(5).weights for _ in range(2))
+    assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_smallest_batches(case: Case, rows: int) -> None:
+    if rows < case.smallest:
+        pytest.skip("makes no sense for this layer")
+    net = network(case)
+    z, gradient, _dx = step(net, case.inputs(rows))
+    assert z.shape == (rows, *net.output_shape)
+    assert np.isfinite(gradient).all()
+    if rows == 0:
+        assert not gradient.any()
+    assert net.predict(case.inputs(rows)).shape == (rows, *net.output_shape)
+
+
+def test_spec_round_trip(case: Case) -> None:
+    spec = nn.to_spec(case.layer)
+    assert nn.from_spec(json.loads(json.dumps(spec))) == case.layer
+    assert nn.from_spec(tomllib.loads(f"layer = {inline(spec)}")["layer"]) == case.layer
+
+
+def inline(value: object) -> str:
+    """`value` as an inline TOML table, array or number."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {inline(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(inline, value)) + "]"
+    return json.dumps(value)

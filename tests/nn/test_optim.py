@@ -1,0 +1,107 @@
+"""One test body over all optimizers, then what is special of each."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dpnn import nn
+from tests.nn.cases import OPTIMIZERS, vector
+
+ALL = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+
+
+@ALL
+def test_state_is_flat_arrays_and_numbers(optimizer: nn.Optimizer) -> None:
+    layout, w = vector()
+    state = optimizer.init(layout, w)
+    for value in state.values():
+        if isinstance(value, np.ndarray):
+            assert (value.shape, value.dtype) == ((layout.trained,), w.dtype)
+        else:
+            assert isinstance(value, int | float)
+
+
+@ALL
+def test_update_is_in_place_and_keeps_the_dtype(optimizer: nn.Optimizer) -> None:
+    for dtype in (np.float32, np.float64):
+        layout, w = vector(dtype=dtype)
+        before, place = w.copy(), w.ctypes.data
+        state = optimizer.init(layout, w)
+        arrays = {k: v.ctypes.data for k, v in state.items() if isinstance(v, np.ndarray)}
+        optimizer.update(state, w, np.ones_like(w))
+        assert (w.dtype, w.ctypes.data) == (dtype, place)
+        assert not (w == before).any()
+        assert arrays == {k: state[k].ctypes.data for k in arrays}
+
+
+@ALL
+def test_minimises_a_quadratic(optimizer: nn.Optimizer) -> None:
+    layout, w = vector(40, np.float64)
+    optimizer = replace(optimizer, learning_rate=0.02)
+    curvature = np.linspace(0.5, 2, w.size)
+    state, start = optimizer.init(layout, w), float(curvature @ w**2)
+    for _ in range(400):
+        optimizer.update(state, w, curvature * w)
+    assert float(curvature @ w**2) < 0.02 * start
+
+
+@ALL
+def test_resumes_from_its_state(optimizer: nn.Optimizer) -> None:
+    """State and weights are all there is: a copy goes on with the same bits."""
+    layout, w = vector(400)
+    gradients = np.random.default_rng(1).standard_normal((6, w.size)).astype(np.float32)
+    state = optimizer.init(layout, w)
+    for g in gradients[:3]:
+        optimizer.update(state, w, g.copy())
+    other = w.copy()
+    kept = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in state.items()}
+    for g in gradients[3:]:
+        optimizer.update(state, w, g.copy())
+        optimizer.update(kept, other, g.copy())
+    assert np.array_equal(w, other)
+
+
+@ALL
+def test_blocks_do_not_show(optimizer: nn.Optimizer) -> None:
+    """A long vector is updated as its parts would be, block borders and all."""
+    layout, w = vector(60000)
+    g = np.random.default_rng(2).standard_normal(w.shape).astype(np.float32)
+    g[-4:] = 0.5
+    w[-4:] = 2.0
+    tiny, u = vector(8)
+    u[...] = w[: u.size]
+    state, small = optimizer.init(layout, w), optimizer.init(tiny, u)
+    if optimizer_looks_at_norms(optimizer):
+        pytest.skip("each parameter's step hangs on its whole norm")
+    for _ in range(2):
+        optimizer.update(state, w, g.copy())
+        optimizer.update(small, u, g[: u.size].copy())
+    matrix = slice(0, u.size - 4)  # the bias, which decay spares, lies elsewhere
+    np.testing.assert_allclose(w[matrix], u[matrix], rtol=1e-6)
+
+
+def optimizer_looks_at_norms(optimizer: nn.Optimizer) -> bool:
+    return type(optimizer).__name__ == "LAMB"
+
+
+@ALL
+def test_spec_round_trip(optimizer: nn.Optimizer) -> None:
+    assert nn.from_spec(json.loads(json.dumps(nn.to_spec(optimizer)))) == optimizer
+
+
+def test_clip_by_global_norm() -> None:
+    g = np.array([3.0, 4.0], np.float32)
+    assert nn.clip_by_global_norm(g, 10.0) == pytest.approx(5)
+    assert g.tolist() == [3, 4]
+    assert nn.clip_by_global_norm(g, 1.0) == pytest.approx(5)
+    np.testing.assert_allclose(g, [0.6, 0.8], rtol=1e-6)
+
+
+def test_adam_first_step_is_the_learning_rate() -> None:
+    layout, w = vector(400, np.float64)
+    before, adam = w.copy(), nn.Adam(0.25)
+    g = np.random.default_rng(0).standard_normal(w.shape)
+    adam.update(adam.init(layout, w), w, g.copy())
+    np.testing.assert_allclose(w - before, -0.25 * np.sign(g), rtol=1e-5)

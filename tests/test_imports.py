@@ -1,0 +1,75 @@
+"""Imports point one way (ml, training, engines, data, nn), and nn loads neither Spark nor CuPy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ["nn", "data", "engines", "training", "ml"]  # each may import those before it
+FILES = sorted((ROOT / "dpnn").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file names in an import, wherever it stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def room(name: str) -> str:
+    """dpnn.data.shards -> data; "" for what lies in no room."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "dpnn" and len(parts) > 1 and parts[1] in ROOMS else ""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[1]
+    if own not in ROOMS:
+        pytest.skip("the public face and data sets lie in no room")
+    allowed = {"", *ROOMS[: ROOMS.index(own) + 1]}
+    wrong = {name for name in imported(path) if room(name) not in allowed}
+    assert not wrong, f"{own} may import {sorted(allowed)}"
+
+
+def test_there_is_something_to_check() -> None:
+    assert {path.relative_to(ROOT).parts[1] for path in FILES} >= {"nn", "data", "engines"}
+
+
+def test_the_library_imports_nothing_but_numpy_and_the_standard_library() -> None:
+    allowed = {"numpy", "dpnn", "cupy", *sys.stdlib_module_names}
+    for path in (ROOT / "dpnn" / "nn").rglob("*.py"):
+        roots = {name.partition(".")[0] for name in imported(path)}
+        assert roots <= allowed, path
+        assert "cupy" not in roots or path.name == "backend.py", path
+
+
+def test_no_library_file_names_numpy_arrays_functions_in_a_pass() -> None:
+    """forward and backward reach arrays through ctx.xp: np. stands there for dtypes alone."""
+    dtypes = {"float32", "float64", "intp", "int64", "int32", "ndarray", "bool_", "integer"}
+    for path in (ROOT / "dpnn" / "nn").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name in {"forward", "backward"}:
+                used = {
+                    n.attr
+                    for n in ast.walk(node)
+                    if isinstance(n, ast.Attribute)
+                    and isinstance(n.value, ast.Name)
+                    and n.value.id == "np"
+                }
+                assert used <= dtypes, f"{path}: {node.name}"
+
+
+@pytest.mark.parametrize("module", ["dpnn.nn", "dpnn.data.shards", "dpnn.engines.worker"])
+def test_import_is_light(module: str) -> None:
+    heavy = "{'pyspark', 'cupy', 'torch', 'pandas', 'matplotlib'}"
+    code = f"import sys, {module}; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
