@@ -83,7 +83,8 @@ class Worker:
         rows = batches.rows(plan.epoch, plan.step, plan.steps) if training else batches.all_rows()
         for chunk, start in enumerate(range(0, len(rows), self.program.micro_batch)):
             some = rows[start : start + self.program.micro_batch]
-            self._pass(plan, shard, batches.take(some), chunk, tail)
+            with np.errstate(all="ignore"):  # what is not finite is found below, with its address
+                self._pass(plan, shard, batches.take(some), chunk, tail)
         tail[metrics.ROWS] = len(rows)
         if training and len(rows) == 0:
             self._gradient[...] = 0
@@ -142,7 +143,9 @@ class Worker:
         where = f"at epoch {plan.epoch} step {plan.step} shard {shard}"
         if not np.isfinite(tail).all():
             raise ShardError(f"non-finite loss {where}: lower the learning rate or clip gradients")
-        if plan.kind != Kind.TRAIN or np.isfinite(np.dot(self._gradient, self._gradient)):
+        with np.errstate(all="ignore"):
+            norm = np.dot(self._gradient, self._gradient) if plan.kind == Kind.TRAIN else 0.0
+        if np.isfinite(norm):
             return
         named = self.net.layout.named(self._gradient)
         names = [name for name, g in named.items() if not np.isfinite(g).all()]
