@@ -31,7 +31,7 @@ def from_arrays(
     if y is not None:
         named["y"] = ("y", y)
     if w is not None:
-        named["w"] = ("the row weights", w)
+        named["w"] = ("the weight array", w)
     arrays = {name: _array(where, value) for name, (where, value) in named.items()}
     _check_lengths({where: len(arrays[name]) for name, (where, _) in named.items()})
     if w is not None:
@@ -92,6 +92,6 @@ def _problems(
         found += checks.check_labels(arrays["y"], num_classes, "y")
     if not found and "w" in arrays:
         if arrays["w"].ndim != 1:
-            raise DataError(f"the row weights have shape {arrays['w'].shape}: one a row is due")
-        found += checks.check_weights(arrays["w"], "the row weights")
+            raise DataError(f"the weight array has shape {arrays['w'].shape}: one a row is due")
+        found += checks.check_weights(arrays["w"], "the weight array")
     return found

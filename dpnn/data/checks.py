@@ -38,8 +38,8 @@ _TEXT = {
         "all rows must be equally long; pad, cut or filter them"
     ),
     "label": (
-        "{where} has {count} value{s} that {are} no class number from 0 to {classes}, e.g. {low:g}: "
-        "number the classes from 0 (StringIndexer does) or mend num_classes"
+        "{where} has {count} value{s} that {are} no class number from 0 to {classes}, "
+        "e.g. {low:g}: number the classes from 0 (StringIndexer does) or mend num_classes"
     ),
     "negative": "{where} has {count} negative weight{s}, e.g. {low:g}: weights must be >= 0",
 }

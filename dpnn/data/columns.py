@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql import types as T
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import types as T  # noqa: N812
 
 from dpnn.data.arrow import Column, Part, Spec
 
@@ -89,7 +89,7 @@ def find(df: DataFrame, name: str) -> T.StructField:
 def _part(df: DataFrame, name: str, columns: str | Sequence[str]) -> tuple[Part, list[SparkColumn]]:
     if isinstance(columns, str):
         field = find(df, columns)
-        target = None
+        target: T.DataType | None = None
         if name == "w" or isinstance(_leaf(field), _FLOATS[1:]):
             target = T.FloatType()
         if name == "w" and not isinstance(field.dataType, (*_INTEGERS, *_FLOATS, T.BooleanType)):

@@ -19,6 +19,7 @@ import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -55,20 +56,19 @@ class ShardWriter:
     def __init__(self, run: str, shard: int) -> None:
         roots = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")
         name = f"{shard:05d}-{uuid.uuid4().hex[:12]}"  # a retry never meets a zombie's files
-        self.path = os.path.join(roots[shard % len(roots)], f"dpnn-{run}", name)
+        self.path = Path(roots[shard % len(roots)]) / f"dpnn-{run}" / name
         self.shard = shard
         self._hashes: list[np.ndarray] = []
         self._files = contextlib.ExitStack()
         self._open: dict[str, BinaryIO] = {}
-        os.makedirs(self.path)
+        self.path.mkdir(parents=True)
 
     def append(self, hashes: np.ndarray, blobs: Mapping[str, memoryview]) -> None:
         """Rows by their hashes, and the raw values of each array by its name."""
         self._hashes.append(hashes.copy())
         for name, values in blobs.items():
             if name not in self._open:
-                file = open(os.path.join(self.path, name), "wb")
-                self._open[name] = self._files.enter_context(file)
+                self._open[name] = self._files.enter_context((self.path / name).open("wb"))
             self._open[name].write(values)
 
     def close(self) -> Handle:
@@ -78,10 +78,9 @@ class ShardWriter:
         for hashes in self._hashes:
             total = add_checksums(total, checksum(hashes))
         hashes = np.concatenate([np.empty(0, np.uint64), *self._hashes])
-        content_order(hashes).astype(np.int64).tofile(os.path.join(self.path, "order"))
-        handle = Handle(self.shard, len(hashes), total, self.path, socket.gethostname())
-        with open(os.path.join(self.path, "complete"), "w", encoding="ascii") as file:
-            file.write(handle.seal)
+        content_order(hashes).astype(np.int64).tofile(self.path / "order")
+        handle = Handle(self.shard, len(hashes), total, str(self.path), socket.gethostname())
+        (self.path / "complete").write_text(handle.seal, "ascii")
         return handle
 
     def discard(self) -> None:
@@ -92,9 +91,8 @@ class ShardWriter:
 def open_shard(handle: Handle) -> Shard:
     """Map a shard's arrays, read-only. Raises MissingShard unless its files are there and whole."""
     try:
-        with open(os.path.join(handle.path, "complete"), encoding="ascii") as file:
-            if file.read() != handle.seal:
-                raise OSError("the seal is another's")
+        if (Path(handle.path) / "complete").read_text("ascii") != handle.seal:
+            raise OSError("the seal is another's")
         order = _mapped(handle, "order", "<i8", ())
         arrays = {name: _mapped(handle, name, dtype, shape) for name, dtype, shape in handle.layout}
     except OSError as error:
@@ -121,11 +119,10 @@ def delete_shard(handle: Handle) -> None:
 
 def _mapped(handle: Handle, name: str, dtype: str, shape: Shape) -> np.ndarray:
     kind = np.dtype((dtype, shape))
-    path = os.path.join(handle.path, name)
     size = handle.rows * kind.itemsize
     if size == 0:
         return np.empty((handle.rows, *shape), dtype)
-    with open(path, "rb") as file:
+    with (Path(handle.path) / name).open("rb") as file:
         found = os.fstat(file.fileno()).st_size
         if found != size:
             raise OSError(f"{name} has {found} bytes in place of {size}")

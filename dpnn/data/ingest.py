@@ -57,6 +57,7 @@ class SparkShards:
     def __init__(self, sc: SparkContext, cached: RDD, facts: list[dict], source: dict) -> None:
         self.sc = sc
         self._cached = cached
+        self._closed = False
         self.layout: Layout = facts[0]["layout"]
         self.handles = [_handle(fact, self.layout) for fact in facts]
         self.rows = sum(handle.rows for handle in self.handles)
@@ -117,13 +118,13 @@ class SparkShards:
 
     def close(self) -> None:
         """Delete the files as far as they can be reached, and let Spark forget the handles."""
-        cached, self._cached = self._cached, None
-        if cached is None or self.sc._jsc is None:
+        if self._closed or self.sc._jsc is None:  # the context was stopped: Spark has cleaned up
             return
+        self._closed = True
         try:
-            cached.foreach(_delete)
+            self._cached.foreach(_delete)
         finally:
-            cached.unpersist()
+            self._cached.unpersist()
 
     def __enter__(self) -> SparkShards:
         return self
@@ -159,6 +160,7 @@ def ingest(
     frame, spec = resolve(df, inputs, label, weight, num_classes)
     ship(sc)
     cached = _lay_down(frame, spec, num_shards)
+    before = sc.getLocalProperty("spark.job.description")
     try:
         sc.setJobDescription(f"dpnn ingest into {num_shards} shards")
         facts = cached.collect()
@@ -168,7 +170,7 @@ def ingest(
         cached.unpersist()
         raise
     finally:
-        sc.setJobDescription(None)
+        sc.setJobDescription(before)  # type: ignore[arg-type]
 
 
 def _lay_down(frame: DataFrame, spec: Spec, num_shards: int) -> RDD:
@@ -204,7 +206,8 @@ def _check(facts: list[dict], num_classes: int | None) -> None:
 
 
 def _handle(fact: dict, layout: Layout) -> Handle:
-    return Handle(*fact["handle"], layout)
+    shard, rows, total, path, host = fact["handle"]
+    return Handle(shard, rows, total, path, host, layout)
 
 
 def _verified(
