@@ -117,7 +117,7 @@ class Worker:
         if not self._device:
             if self._more.size != self.size:
                 self._more = np.empty(self.size, np.float32)
-            self.net.gradient = self._more
+            self.net.bind(self._weights, self._more)
         self.net.backward(dz)
         gradient = to_host(self.net.gradient)
         if first:
@@ -125,7 +125,7 @@ class Worker:
         else:
             self._gradient += gradient
         if not self._device:
-            self.net.gradient = self._gradient
+            self.net.bind(self._weights, self._gradient)
 
     def _batches(self, plan: Plan, shard: int, data: Shard) -> Batches:
         key = (plan.kind == Kind.EVALUATE, shard)

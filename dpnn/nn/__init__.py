@@ -4,48 +4,44 @@ NumPy or CuPy only. Read it in this order: backend, params, layer, dense, activa
 losses, model, optim; then the other layers as you like.
 """
 
-from dpnn.nn.activations import ReLU, Sigmoid, Tanh
+from dpnn.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from dpnn.nn.backend import array_module
-from dpnn.nn.compose import Sequential
-from dpnn.nn.dense import Dense
+from dpnn.nn.compose import Add, Concatenate, Input, Residual, Sequential
+from dpnn.nn.dense import Dense, Embedding, PositionalEmbedding
 from dpnn.nn.gradcheck import gradient_check
-from dpnn.nn.layer import Context, Layer
-from dpnn.nn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from dpnn.nn.layer import Context, Layer, ShapeError
+from dpnn.nn.losses import (
+    BinaryCrossEntropy,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+    SoftmaxCrossEntropy,
+)
 from dpnn.nn.model import Network
-from dpnn.nn.optim import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
+from dpnn.nn.norm import BatchNorm, LayerNorm, Normalization
+from dpnn.nn.optim import (
+    LAMB,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lion,
+    Optimizer,
+    RMSProp,
+    clip_by_global_norm,
+)
 from dpnn.nn.params import Layout
-from dpnn.nn.shaping import Dropout, Flatten, Rescale
-from dpnn.nn.spec import from_spec, register, to_spec
-
-register(Dense, ReLU, Sigmoid, Tanh, Dropout, Flatten, Rescale, Sequential)
-register(SoftmaxCrossEntropy, BinaryCrossEntropy, MeanSquaredError)
-register(SGD, Adam, AdamW)
-
-__all__ = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "BinaryCrossEntropy",
-    "Context",
-    "Dense",
-    "Dropout",
-    "Flatten",
-    "Layer",
-    "Layout",
-    "Loss",
-    "MeanSquaredError",
-    "Network",
-    "Optimizer",
-    "ReLU",
-    "Rescale",
-    "Sequential",
-    "Sigmoid",
-    "SoftmaxCrossEntropy",
-    "Tanh",
-    "array_module",
-    "clip_by_global_norm",
-    "from_spec",
-    "gradient_check",
-    "register",
-    "to_spec",
-]
+from dpnn.nn.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    OneCycle,
+    ReduceOnPlateau,
+    Schedule,
+    StepDecay,
+    Warmup,
+)
+from dpnn.nn.shaping import Dropout, Flatten, Rescale, Reshape
+from dpnn.nn.spec import from_spec, nearest, to_spec

@@ -1,22 +1,14 @@
-"""Dense: the matrix product that a network is made of.
+"""Matrix products and tables: Dense, Embedding, PositionalEmbedding.
 
-B batch, I in, O out, … any axes between (each position is a row of its own).
+B batch, I in, O out, V words, T time, C channels, … any axes between (each position is a row of
+its own).
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-
 from dpnn.nn.backend import Array
-from dpnn.nn.initializers import fill
-from dpnn.nn.layer import Context, Layer, ShapeError
-from dpnn.nn.params import Tree
+from dpnn.nn.layer import Cache, Context, Layer, Rows, expect
+from dpnn.nn.params import Param, Shape, Tree
 
 
-@dataclass(frozen=True)
 class Dense(Layer):
     """Affine map, y = x W + b:  x (B, …, I) -> y (B, …, O)."""
 
@@ -24,20 +16,14 @@ class Dense(Layer):
     bias: bool = True
     initializer: str = "auto"
 
-    def shapes(self, x: Any) -> tuple[Tree, Any]:
-        if isinstance(x, dict) or not x:
-            raise ShapeError(f"expected x of shape (B, …, I), got rows of {x}")
-        params: Tree = {"W": (x[-1], self.units)}
+    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+        *others, size = expect(x, "…, I")
+        params = {"W": Param((size, self.units), self.initializer)}
         if self.bias:
-            params["b"] = (self.units,)
-        return params, (*x[:-1], self.units)
+            params["b"] = Param((self.units,))
+        return params, (*others, self.units)
 
-    def init(self, p: Tree, rng: np.random.Generator, then: str = "") -> None:
-        fill(p["W"], rng, self.initializer, then)
-        if self.bias:
-            p["b"][...] = 0
-
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Any]:
+    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)
         y = ctx.empty("y", (*x.shape[:-1], self.units))
         ctx.xp.dot(x.reshape(-1, x.shape[-1]), p["W"], out=y.reshape(-1, self.units))  # (B, O)
@@ -45,7 +31,7 @@ class Dense(Layer):
             y += p["b"]
         return y, x
 
-    def backward(self, p: Tree, g: Tree, cache: Any, dy: Array, ctx: Context) -> Any:
+    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array | None:
         x, rows = cache, dy.reshape(-1, self.units)
         ctx.xp.dot(x.reshape(-1, x.shape[-1]).T, rows, out=g["W"])  # (I, O)
         if self.bias:
@@ -55,3 +41,46 @@ class Dense(Layer):
         dx = ctx.empty("dx", x.shape)
         ctx.xp.dot(rows, p["W"].T, out=dx.reshape(-1, x.shape[-1]))  # (B, I)
         return dx
+
+
+class Embedding(Layer):
+    """y = W[x]:  numbers x (B, …) from 0 to words - 1 -> their rows y (B, …, O)."""
+
+    words: int
+    units: int
+
+    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+        return {"W": Param((self.words, self.units), "normal")}, (*expect(x, "…"), self.units)
+
+    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        ids = x.reshape(-1).astype(int)
+        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.words:
+            outside = f"{int(ids.min())} to {int(ids.max())}"
+            raise ValueError(f"{ctx.name} takes numbers from 0 to {self.words - 1}, got {outside}")
+        y = ctx.empty("y", (*x.shape, self.units))
+        ctx.xp.take(p["W"], ids, axis=0, out=y.reshape(-1, self.units), mode="clip")
+        return y, ids
+
+    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> None:
+        g["W"].fill(0)
+        ctx.xp.add.at(g["W"], cache, dy.reshape(-1, self.units))
+
+    def multiply_adds(self, params: Tree, y: Shape) -> int:
+        return 0
+
+
+class PositionalEmbedding(Layer):
+    """y = x + W, a trained row for each time:  x (B, T, C) -> y (B, T, C)."""
+
+    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+        return {"W": Param(expect(x, "T, C"), "normal")}, x
+
+    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        return ctx.xp.add(x, p["W"], out=ctx.empty("y", x.shape)), None
+
+    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+        dy.sum(axis=0, out=g["W"])
+        return dy
+
+    def multiply_adds(self, params: Tree, y: Shape) -> int:
+        return 0

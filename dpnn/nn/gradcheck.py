@@ -39,7 +39,7 @@ def gradient_check(
         z = net.forward(x, True)
         return float((z * projection).sum()) if loss is None else net.loss(z, y, loss, weight)[0]
 
-    net.gradient = np.full(net.layout.size, np.nan)
+    net.bind(net.weights, np.full(net.layout.size, np.nan))
     z = net.forward(x, True)
     dz = projection.copy() if loss is None else net.loss(z, y, loss, weight)[1]
     dx = net.backward(dz)

@@ -1,40 +1,53 @@
 """How weights begin. Fans are read from the shape: (…, in, out), leading axes a kernel's window.
 
 Variance 2 / (in + out): Glorot & Bengio 2010. 2 / in: He et al. 2015. 1 / in: LeCun et al. 1998.
-Orthogonal: Saxe et al. 2013.
+Orthogonal: Saxe et al. 2013. "auto" is He before a rectifier and Glorot elsewhere.
 """
-
-from __future__ import annotations
 
 from math import prod, sqrt
 
 import numpy as np
 
-from dpnn.nn.backend import Array
+from dpnn.nn.layer import Layer
+from dpnn.nn.params import Tree
+from dpnn.nn.spec import nearest
 
-NAMES = ("auto", "glorot", "he", "lecun", "orthogonal", "zeros")
+
+def initialize(
+    layer: Layer, params: Tree, views: Tree, rng: np.random.Generator, then: str = ""
+) -> str:
+    """Fill the views of a layer's parameters, last layer first.
+
+    `then` is the activation that comes next; returns the one that the layer before will meet.
+    """
+    below = then
+    for name, child in reversed(layer.children().items()):
+        below = initialize(child, params[name], views[name], rng, below if layer.chained else then)
+    for name, param in params.items():
+        if not isinstance(param, dict):
+            views[name][...] = _values(param.shape, param.initial, rng, then)
+            below = ""
+    return layer.activation or below
 
 
-def fill(w: Array, rng: np.random.Generator, name: str, then: str = "") -> None:
-    """Fill `w` in place; "auto" is He before a rectifier and Glorot elsewhere."""
-    if name not in NAMES:
-        raise ValueError(f"unknown initializer {name!r}: one of {', '.join(NAMES)}")
-    if name == "auto":
-        name = "he" if then == "relu" else "glorot"
-    window = prod(w.shape[:-2])
-    fan_in, fan_out = window * w.shape[-2], window * w.shape[-1]
-    if name == "orthogonal":
-        values = _orthogonal(rng, w.size // w.shape[-1], w.shape[-1])
-    else:
-        variance = {
-            "glorot": 2 / (fan_in + fan_out),
-            "he": 2 / fan_in,
-            "lecun": 1 / fan_in,
-            "zeros": 0,
-        }
-        bound = sqrt(3 * variance[name])
-        values = rng.uniform(-bound, bound, w.shape)
-    w[...] = values.reshape(w.shape)
+def _values(
+    shape: tuple[int, ...], initial: str | tuple[float, ...], rng: np.random.Generator, then: str
+) -> np.ndarray:
+    if not isinstance(initial, str):
+        return np.repeat(initial, prod(shape) // len(initial)).reshape(shape)
+    if initial == "normal":
+        return rng.normal(0, 0.05, shape)
+    if initial == "orthogonal":
+        return _orthogonal(rng, prod(shape[:-1]), shape[-1]).reshape(shape)
+    if initial == "auto":
+        initial = "he" if then == "relu" else "glorot"
+    fan_in, fan_out = prod(shape[:-1]), prod(shape[:-2]) * shape[-1]
+    variance = {"glorot": 2 / (fan_in + fan_out), "he": 2 / fan_in, "lecun": 1 / fan_in}
+    if initial not in variance:
+        known = ["auto", "normal", "orthogonal", *variance]
+        raise ValueError(f"unknown initializer {initial!r}{nearest(initial, known)}")
+    bound = sqrt(3 * variance[initial])
+    return rng.uniform(-bound, bound, shape)
 
 
 def _orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:

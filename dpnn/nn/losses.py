@@ -5,49 +5,58 @@ Called with the network's output z, targets y and row weights w (B,) or None, a 
 sum over rows of w · loss, and dz, the gradient of that sum.
 """
 
-from __future__ import annotations
+from types import ModuleType
+from typing import ClassVar
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
-
-from dpnn.nn.backend import Array
+from dpnn.nn.backend import Array, array_module
 from dpnn.nn.layer import Context
+from dpnn.nn.params import Shape
+from dpnn.nn.spec import Spec
 
 
-class Loss:
-    """Base of all losses; `task` is "classes", "binary" or "values"."""
+class Loss(Spec):
+    """Base of the losses that compare number by number: z and y (B, …).
+
+    `task` is "classes", "binary" or "values": what the targets are.
+    """
 
     task: ClassVar[str] = "values"
+
+    def check(self, output_shape: Shape) -> None:
+        """ValueError where a network with this output shape cannot have this loss."""
 
     def row_weights(self, y: Array, w: Array | None) -> Array | None:
         """The weight of each row (B,); None for ones. Their sum is what a mean divides by."""
         return w
 
-    def check(self, output_shape: tuple[int, ...]) -> None:
-        """ValueError where a network with this output shape cannot have this loss."""
-
-    def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
+    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
         raise TypeError(f"{type(self).__name__} has no value")
 
+    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        """d value / dz."""
+        raise TypeError(f"{type(self).__name__} has no slope")
 
-def _total(values: Array, w: Array | None, per_row: int, xp: Any) -> float:
-    """Σ_rows w · mean over the row's values, added in float64."""
-    rows = values.reshape(-1, per_row).sum(axis=1, dtype=np.float64)
-    return float(rows.sum() if w is None else xp.dot(rows, w.astype(np.float64))) / per_row
+    def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
+        if y.size != z.size:
+            name, rows = type(self).__name__, z.shape[1:]
+            raise ValueError(f"{name} expected targets with rows of {rows}, got {y.shape[1:]}")
+        y, dz = ctx.floats(y, "y").reshape(z.shape), ctx.empty("dz", z.shape)
+        dz[...] = self.slope(z, y, ctx.xp)
+        return _weighted(self.value(z, y, ctx.xp), dz, w)
 
 
-def _scale(dz: Array, w: Array | None, per_row: int) -> Array:
-    """The gradient of Σ w · mean from that of the plain values; in place."""
-    if per_row != 1:
-        dz *= 1 / per_row
+def _weighted(values: Array, dz: Array, w: Array | None) -> tuple[float, Array]:
+    """Σ_rows w · mean of a row's values, added in float64, and its gradient, in place of dz."""
+    positions = max(values.size // max(len(dz), 1), 1)
+    rows = values.reshape(len(dz), positions).sum(axis=1, dtype="float64")
     if w is not None:
         dz *= w.reshape(-1, *[1] * (dz.ndim - 1))
-    return dz
+        rows *= w
+    if positions > 1:
+        dz *= 1 / positions
+    return float(rows.sum()) / positions, dz
 
 
-@dataclass(frozen=True)
 class SoftmaxCrossEntropy(Loss):
     """-log softmax(z)[y]:  logits z (B, …, C), class numbers y (B, …)."""
 
@@ -55,69 +64,103 @@ class SoftmaxCrossEntropy(Loss):
     label_smoothing: float = 0.0
     task = "classes"
 
-    def check(self, output_shape: tuple[int, ...]) -> None:
+    def check(self, output_shape: Shape) -> None:
         if not output_shape or output_shape[-1] < 2:
             raise ValueError(
                 f"SoftmaxCrossEntropy needs one output a class, the model gives {output_shape}: "
                 "end it with Dense(classes), or use BinaryCrossEntropy with Dense(1)"
             )
         if self.class_weights and len(self.class_weights) != output_shape[-1]:
-            raise ValueError(
-                f"class_weights has {len(self.class_weights)} entries for {output_shape[-1]} classes"
-            )
+            got, classes = len(self.class_weights), output_shape[-1]
+            raise ValueError(f"class_weights has {got} entries for {classes} classes")
 
     def row_weights(self, y: Array, w: Array | None) -> Array | None:
         if self.class_weights is None:
             return w
-        table = np.asarray(self.class_weights, np.float32)
-        own = table[y.astype(np.intp)]
+        own = array_module(y).asarray(self.class_weights, "float32")[y.astype(int)]
         return own if w is None else own * w
 
     def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
-        xp, classes, w = ctx.xp, z.shape[-1], self.row_weights(y, w)
-        z2, y1 = z.reshape(-1, classes), y.reshape(-1).astype(np.intp)
-        rows = xp.arange(len(y1))
-        e = ctx.empty("dz", z2.shape)
-        xp.subtract(z2, z2.max(axis=1, keepdims=True), out=e)
-        picked = e[rows, y1]  # (B,) shifted logit of the right class
-        if self.label_smoothing:
-            s = self.label_smoothing
-            picked = (1 - s) * picked + s * e.mean(axis=1)
+        xp, classes, smooth = ctx.xp, z.shape[-1], self.label_smoothing
+        logits, classes_of = z.reshape(-1, classes), y.reshape(-1).astype(int)
+        right = (xp.arange(len(classes_of)), classes_of)
+        e = ctx.empty("dz", logits.shape)
+        xp.subtract(logits, logits.max(axis=1, keepdims=True), out=e)
+        picked = e[right]  # (B,) shifted logit of the right class
+        if smooth:
+            picked = (1 - smooth) * picked + smooth * e.mean(axis=1)
         xp.exp(e, out=e)
         total = e.sum(axis=1)  # (B,)
-        loss = xp.log(total) - picked
+        values = xp.log(total) - picked
         e /= total[:, None]
-        if self.label_smoothing:
-            e -= self.label_smoothing / classes
-        e[rows, y1] -= 1 - self.label_smoothing
-        per_row = len(y1) // max(len(z), 1)
-        return _total(loss, w, per_row, xp), _scale(e.reshape(z.shape), w, per_row)
+        if smooth:
+            e -= smooth / classes
+        e[right] -= 1 - smooth
+        return _weighted(values, e.reshape(z.shape), self.row_weights(y, w))
 
 
-@dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """log(1 + exp(z)) - y z:  logits z and targets y in [0, 1], both (B, …)."""
+    """log(1 + exp(z)) - y z:  logits z, and y in [0, 1]."""
 
     task = "binary"
 
-    def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
-        xp, y = ctx.xp, ctx.floats(y, "y").reshape(z.shape)
-        e = xp.exp(-xp.abs(z))
-        loss = xp.maximum(z, 0) + xp.log1p(e) - y * z
-        dz = ctx.empty("dz", z.shape)
-        xp.divide(xp.where(z >= 0, 1, e), 1 + e, out=dz)  # sigmoid(z)
-        dz -= y
-        per_row = z.size // max(len(z), 1)
-        return _total(loss, w, per_row, xp), _scale(dz, w, per_row)
+    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z))) - y * z
+
+    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return 0.5 * xp.tanh(0.5 * z) + 0.5 - y  # sigmoid(z) - y
 
 
-@dataclass(frozen=True)
 class MeanSquaredError(Loss):
-    """(z - y)²:  z and y (B, …)."""
+    """(z - y)²."""
 
-    def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
-        dz = ctx.xp.subtract(z, ctx.floats(y, "y").reshape(z.shape), out=ctx.empty("dz", z.shape))
-        per_row = z.size // max(len(z), 1)
-        loss = _total(ctx.xp.square(dz), w, per_row, ctx.xp)
-        dz *= 2
-        return loss, _scale(dz, w, per_row)
+    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return xp.square(z - y)
+
+    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return 2 * (z - y)
+
+
+class MeanAbsoluteError(Loss):
+    """|z - y|."""
+
+    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return xp.abs(z - y)
+
+    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return xp.sign(z - y)
+
+
+class Huber(Loss):
+    """(z - y)² / 2 within delta, delta (|z - y| - delta / 2) beyond. Huber 1964."""
+
+    delta: float = 1.0
+
+    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        inner = self.slope(z, y, xp)
+        return inner * (z - y - 0.5 * inner)
+
+    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return xp.clip(z - y, -self.delta, self.delta)
+
+
+class Poisson(Loss):
+    """exp(z) - y z:  z the logarithm of the expected count."""
+
+    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return xp.exp(z) - y * z
+
+    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return xp.exp(z) - y
+
+
+class Quantile(Loss):
+    """The pinball loss, whose minimum is the q-quantile of y. Koenker & Bassett 1978."""
+
+    q: float = 0.5
+
+    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return (z - y) * self.slope(z, y, xp)
+
+    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+        return (z > y) - z.dtype.type(self.q)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dpnn.nn.backend import Array, array_module
+from dpnn.nn.initializers import initialize
 from dpnn.nn.layer import Context, Layer, Run
 from dpnn.nn.losses import Loss
 from dpnn.nn.params import Layout, Shape
@@ -31,40 +32,30 @@ class Network:
         needs_dx: bool = False,
     ) -> None:
         self.layer = layer
-        self.input_shape = _normal(input_shape)
-        shapes, self.output_shape = layer.shapes(self.input_shape)
-        self.layout = Layout(layer, shapes)
+        self.input_shape = each(input_shape, _normal)
+        params, self.output_shape = layer.shapes(self.input_shape)
+        self.layout = Layout(params)
         weights = np.zeros(self.layout.size, dtype) if weights is None else weights
         self._run = Run(array_module(weights), weights.dtype)
-        self.context = Context(layer, shapes, self._run, needs_dx)
+        self.context = Context(layer, params, self._run, needs_dx)
         self._loss_context = Context(Layer(), {}, self._run)
         self.bind(weights)
 
     def bind(self, weights: Array, gradient: Array | None = None) -> Network:
         """Use the caller's memory for the weights (may be read-only) and the gradient, (size,)."""
         self.weights, self._p = weights, self.layout.bind(weights)
-        self._g = None
-        if gradient is not None:
-            self.gradient = gradient
+        xp = self._run.xp
+        self.gradient = xp.zeros(weights.size, weights.dtype) if gradient is None else gradient
+        self._g = self.layout.bind(self.gradient)
         return self
 
     def init(self, seed: int) -> Network:
         """Fresh weights, by each layer's initializer."""
         host = np.zeros(self.layout.size, self.weights.dtype)
-        self.layer.init(self.layout.bind(host), np.random.Generator(np.random.Philox(seed)))
+        rng = np.random.Generator(np.random.Philox(seed))
+        initialize(self.layer, self.layout.params, self.layout.bind(host), rng)
         self.weights[...] = self._run.xp.asarray(host)
         return self
-
-    @property
-    def gradient(self) -> Array:
-        """The flat gradient of the last `loss_and_gradients`; behind it the state's sums."""
-        if self._g is None:
-            self.gradient = self._run.xp.zeros(self.layout.size, self.weights.dtype)
-        return self._gradient
-
-    @gradient.setter
-    def gradient(self, flat: Array) -> None:
-        self._gradient, self._g = flat, self.layout.bind(flat)
 
     @property
     def parameters(self) -> dict[str, Array]:
@@ -79,7 +70,7 @@ class Network:
     def forward(self, x: Any, training: bool = False, key: tuple[int, ...] = ()) -> Array:
         """The output z (B, …), in a buffer that the next pass reuses."""
         self._check(x)
-        self._run.training, self._run.key = training, key
+        self._run.training, self._run.key, self._run.inputs = training, key, x
         z, self._cache = self.layer.forward(self._p, x, self.context)
         return z
 
@@ -89,8 +80,6 @@ class Network:
 
     def backward(self, dz: Array) -> Any:
         """Fills the gradient from that of the last forward's output; returns dx or None."""
-        if self._g is None:
-            self.gradient = self._run.xp.zeros(self.layout.size, self.weights.dtype)
         return self.layer.backward(self._p, self._g, self._cache, dz, self.context)
 
     def loss_and_gradients(
@@ -113,38 +102,53 @@ class Network:
         """The output (B, …) of all rows, as a new array."""
         rows = len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
         out = self._run.xp.empty((rows, *self.output_shape), self.weights.dtype)
-        for part in _slices(rows, batch_size):
-            some = {k: v[part] for k, v in x.items()} if isinstance(x, dict) else x[part]
-            out[part] = self.forward(some)
+        for start in range(0, rows, batch_size):
+            some = slice(start, start + batch_size)
+            out[some] = self.forward(each(x, lambda v: v[some]))  # noqa: B023  (called at once)
         return out
 
+    @property
+    def moments_size(self) -> int:
+        """How many numbers `moments` gives; 0 where no layer is a Normalization."""
+        return sum(e.stop - e.start for e in self.layout.entries if e.momentum == 1)
+
+    @property
+    def has_moments(self) -> bool:
+        return self.moments_size > 0
+
+    def moments(self, x: Any) -> Array:
+        """Σ_rows of x, then of x², for each Normalization: (moments_size,) float64."""
+        self._run.moments = []
+        try:
+            self.forward(x)
+            return self._run.xp.concatenate(self._run.moments)
+        finally:
+            self._run.moments = None
+
+    def set_moments(self, weights: Array, sums: np.ndarray, rows: float) -> None:
+        """Driver. Put mean and variance, from the summed `moments` of `rows` rows, into weights."""
+        means = np.asarray(sums) / rows
+        state = [e for e in self.layout.entries if e.momentum == 1]
+        for mean, variance in zip(state[::2], state[1::2], strict=True):
+            size = mean.stop - mean.start
+            first, second, means = means[:size], means[size : 2 * size], means[2 * size :]
+            spread = second - first * first
+            weights[mean.start : mean.stop] = first
+            # A constant column has rounding errors for a variance: it becomes 0, not noise.
+            weights[variance.start : variance.stop] = np.where(spread > 1e-12 * second, spread, 1)
+
     def _check(self, x: Any) -> None:
-        expected = self.input_shape
-        got = {k: v.shape[1:] for k, v in x.items()} if isinstance(x, dict) else x.shape[1:]
-        if got == expected:
-            return
+        got, expected = each(x, lambda v: v.shape[1:]), self.input_shape
         if isinstance(x, dict) and isinstance(expected, dict) and expected.keys() <= got.keys():
-            wrong = [k for k in expected if got[k] != expected[k]]
-            if not wrong:
-                return
-            name = f"input {wrong[0]!r}"
-            got, expected = got[wrong[0]], expected[wrong[0]]
-        else:
-            name = "the model"
-        raise ValueError(f"{name} expected x of shape {_rows(expected)}, got {_rows(got)}")
+            got = {name: got[name] for name in expected}  # others may ride along
+        if got != expected:
+            raise ValueError(f"the model expected rows of shape {expected}, got {got}")
 
 
-def _normal(shape: int | Shape | dict[str, Shape]) -> Any:
-    if isinstance(shape, dict):
-        return {name: _normal(s) for name, s in shape.items()}
+def each(x: Any, f: Callable[[Any], Any]) -> Any:
+    """f of x, or of each of its values where x is a dict of inputs."""
+    return {name: f(value) for name, value in x.items()} if isinstance(x, dict) else f(x)
+
+
+def _normal(shape: int | Shape) -> Shape:
     return (int(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
-
-
-def _rows(shape: Any) -> str:
-    if isinstance(shape, dict):
-        return "{" + ", ".join(f"{k}: {_rows(s)}" for k, s in shape.items()) + "}"
-    return "(" + ", ".join(["B", *map(str, shape)]) + ")"
-
-
-def _slices(rows: int, size: int) -> Iterator[slice]:
-    return (slice(i, min(i + size, rows)) for i in range(0, rows, size))

@@ -2,109 +2,176 @@
 
 w and g are (trained,); g is the mean gradient. They work block by block, so that all passes of an
 update find their numbers in the cache. State is a dict of arrays and numbers: what a checkpoint
-stores.
+stores. Weight decay is decoupled from the gradient, w -= η λ w, and spares biases and norms: it
+holds for parameters of two axes or more.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from dpnn.nn.backend import Array, array_module
+from dpnn.nn.backend import Array, array_module, blocks
 from dpnn.nn.params import Layout
+from dpnn.nn.schedules import Schedule
+from dpnn.nn.spec import Spec
 
 State = dict[str, Any]
-BLOCK = 16384
 
 
-class Optimizer:
-    """Base of all optimizers: makes the state, walks the blocks."""
+class Optimizer(Spec):
+    """Base of all optimizers: makes the state, walks the blocks. η is the learning rate."""
 
-    slots: tuple[str, ...] = ()
-    learning_rate: float
+    learning_rate: float | Schedule = 0.01
+    _: KW_ONLY
+    weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ()
 
     def init(self, layout: Layout, like: Array | None = None) -> State:
         """The state before the first step; `like` gives dtype and device (float32, CPU)."""
         like = np.empty(0, np.float32) if like is None else like
-        xp = array_module(like)
-        state: State = {"step": 0}
+        matrices = [[e.start, e.stop] for e in layout.entries if len(e.shape) > 1]
+        state: State = {"step": 0, "scale": 1.0, "matrices": np.array(matrices).reshape(-1, 2)}
         for name in self.slots:
-            state[name] = xp.zeros(layout.trained, like.dtype)
+            state[name] = array_module(like).zeros(layout.trained, like.dtype)
         return state
 
+    def rate(self, state: State) -> float:
+        """The learning rate of the step that state["step"] counts, from 1."""
+        rate = self.learning_rate
+        return state["scale"] * (rate(state["step"]) if isinstance(rate, Schedule) else rate)
+
+    def observe(self, state: State, value: float) -> None:
+        """Tell the schedule an epoch's loss (the validation loss where there is one)."""
+        if isinstance(self.learning_rate, Schedule):
+            self.learning_rate.observe(state, value)
+
     def update(self, state: State, w: Array, g: Array) -> None:
-        """One step: w is changed in place, g may be overwritten."""
+        """One step: w is changed in place, g is used up."""
         state["step"] += 1
-        slots = [state[name] for name in self.slots]
-        for block in _blocks(w.size):
-            self.rule(state, w[block], g[block], *(s[block] for s in slots))
+        rate = self.rate(state)
+        if self.weight_decay:
+            for start, stop in state["matrices"].tolist():
+                w[start:stop] *= 1 - rate * self.weight_decay
+        for some in blocks(array_module(w), w.size):
+            self.direct(state, g[some], *(state[name][some] for name in self.slots))
+            w[some] -= rate * g[some]
 
-    def rule(self, state: State, w: Array, g: Array, *slots: Array) -> None:
-        raise TypeError(f"{type(self).__name__} has no update rule")
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        """Turn the gradient of a block, in place, into the direction to leave."""
+        raise TypeError(f"{type(self).__name__} has no direction")
 
 
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(i, i + BLOCK) for i in range(0, n, BLOCK))
-
-
-@dataclass(frozen=True)
 class SGD(Optimizer):
     """v = μ v + g;  w -= η v, or with Nesterov w -= η (g + μ v). Sutskever et al. 2013."""
 
-    learning_rate: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False
     slots = ("v",)
 
-    def rule(self, state: State, w: Array, g: Array, *slots: Array) -> None:
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
         if self.momentum:
             (v,) = slots
             v *= self.momentum
             v += g
-            g = g + self.momentum * v if self.nesterov else v
-        w -= self.learning_rate * g
+            g[...] = g + self.momentum * v if self.nesterov else v
 
 
-@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """v: running mean of g²;  m = μ m + g / (√v + ε);  w -= η m. Tieleman & Hinton 2012."""
+
+    learning_rate: float | Schedule = 0.001
+    rho: float = 0.9
+    momentum: float = 0.0
+    epsilon: float = 1e-8
+    slots = ("v", "m")
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        v, m = slots
+        v *= self.rho
+        v += (1 - self.rho) * g * g
+        g /= array_module(g).sqrt(v) + self.epsilon
+        if self.momentum:
+            m *= self.momentum
+            m += g
+            g[...] = m
+
+
+class Adagrad(Optimizer):
+    """v += g²;  w -= η g / (√v + ε). Duchi et al. 2011."""
+
+    epsilon: float = 1e-10
+    slots = ("v",)
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        (v,) = slots
+        v += g * g
+        g /= array_module(g).sqrt(v) + self.epsilon
+
+
 class Adam(Optimizer):
     """m, v: running means of g and g²;  w -= η m̂ / (√v̂ + ε). Kingma & Ba 2015."""
 
-    learning_rate: float = 0.001
+    learning_rate: float | Schedule = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
     slots = ("m", "v")
 
-    def rule(self, state: State, w: Array, g: Array, *slots: Array) -> None:
-        (m, v), t = slots, state["step"]
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        (m, v), xp = slots, array_module(g)
         m *= self.beta1
         m += (1 - self.beta1) * g
         v *= self.beta2
         g *= g
         g *= 1 - self.beta2
         v += g
-        xp = array_module(w)
+        first, second = 1 - self.beta1 ** state["step"], 1 - self.beta2 ** state["step"]
         xp.sqrt(v, out=g)
-        g *= 1 / sqrt(1 - self.beta2**t)
-        g += self.epsilon
+        g *= first / sqrt(second)  # the corrections m̂ = m / first, v̂ = v / second
+        g += first * self.epsilon
         xp.divide(m, g, out=g)
-        g *= self.learning_rate / (1 - self.beta1**t)
-        w -= g
 
 
-@dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay, w -= η λ w first. Loshchilov & Hutter 2019."""
+    """Adam with decoupled weight decay. Loshchilov & Hutter 2019."""
 
     weight_decay: float = 0.01
 
-    def rule(self, state: State, w: Array, g: Array, *slots: Array) -> None:
-        w *= 1 - self.learning_rate * self.weight_decay
-        super().rule(state, w, g, *slots)
+
+class LAMB(Adam):
+    """AdamW whose step is scaled to the norm of each matrix, for large batches. You et al. 2020."""
+
+    weight_decay: float = 0.01
+
+    def update(self, state: State, w: Array, g: Array) -> None:
+        state["step"] += 1
+        xp = array_module(w)
+        for some in blocks(xp, w.size):
+            self.direct(state, g[some], state["m"][some], state["v"][some])
+        for start, stop in state["matrices"].tolist():
+            weights, r = w[start:stop], g[start:stop]
+            r += self.weight_decay * weights
+            norm, step = sqrt(xp.dot(weights, weights)), sqrt(xp.dot(r, r))
+            r *= norm / step if norm and step else 1
+        g *= self.rate(state)
+        w -= g
+
+
+class Lion(Optimizer):
+    """w -= η sign(β1 m + (1-β1) g);  m: running mean of g by β2. Chen et al. 2023."""
+
+    learning_rate: float | Schedule = 0.0001
+    beta1: float = 0.9
+    beta2: float = 0.99
+    slots = ("m",)
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        (m,) = slots
+        ahead = m + (1 - self.beta1) * (g - m)
+        m += (1 - self.beta2) * (g - m)
+        array_module(g).sign(ahead, out=g)
 
 
 def clip_by_global_norm(g: Array, limit: float) -> float:

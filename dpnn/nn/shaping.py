@@ -1,49 +1,56 @@
-"""Layers that shape, scale or thin out what passes: no trained parameters."""
+"""Layers that shape, scale or thin out what passes: nothing is trained."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from dpnn.nn.backend import Array
-from dpnn.nn.layer import Context, Layer
-from dpnn.nn.params import Tree
+from dpnn.nn.layer import Cache, Context, Layer, Rows, ShapeError, expect
+from dpnn.nn.params import Shape, Tree
 
 
-@dataclass(frozen=True)
 class Flatten(Layer):
     """x (B, …) -> y (B, product of the rest)."""
 
-    def shapes(self, x: Any) -> tuple[Tree, Any]:
-        return {}, (prod(x),)
+    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+        return {}, (prod(expect(x, "…")),)
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Any]:
+    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
         return x.reshape(len(x), prod(x.shape[1:])), x.shape
 
-    def backward(self, p: Tree, g: Tree, cache: Any, dy: Array, ctx: Context) -> Any:
+    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
         return dy.reshape(cache)
 
 
-@dataclass(frozen=True)
+class Reshape(Flatten):
+    """x (B, …) -> y (B, *shape)."""
+
+    shape: Shape
+
+    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+        if prod(expect(x, "…")) != prod(self.shape):
+            raise ShapeError(f"expected {prod(self.shape)} numbers a row, got rows of {x}")
+        return {}, tuple(self.shape)
+
+    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        return x.reshape(len(x), *self.shape), x.shape
+
+
 class Rescale(Layer):
     """y = scale x + offset; takes integers as they are."""
 
     scale: float
     offset: float = 0.0
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Any]:
+    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
         y = ctx.empty("y", x.shape)
         ctx.xp.multiply(x, self.scale, out=y, dtype=ctx.dtype, casting="unsafe")
         if self.offset:
             y += self.offset
         return y, None
 
-    def backward(self, p: Tree, g: Tree, cache: Any, dy: Array, ctx: Context) -> Any:
+    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
         return ctx.xp.multiply(dy, self.scale, out=ctx.empty("dx", dy.shape))
 
 
-@dataclass(frozen=True)
 class Dropout(Layer):
     """While training, zero each value with probability `rate` and scale the others by 1/(1-rate).
 
@@ -55,11 +62,9 @@ class Dropout(Layer):
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < 1:
-            raise ValueError(
-                f"Dropout rate is the probability of dropping: 0 to 1, not {self.rate}"
-            )
+            raise ValueError(f"Dropout rate is the probability of dropping, not {self.rate}")
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Any]:
+    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)
         if not ctx.training or self.rate == 0:
             return x, None
@@ -71,7 +76,7 @@ class Dropout(Layer):
         mask *= 65536 / (65536 - threshold)
         return ctx.xp.multiply(x, mask, out=ctx.empty("y", x.shape)), mask
 
-    def backward(self, p: Tree, g: Tree, cache: Any, dy: Array, ctx: Context) -> Any:
+    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
         if cache is None:
             return dy
         return ctx.xp.multiply(dy, cache, out=ctx.empty("dx", dy.shape))

@@ -1,58 +1,57 @@
-"""Specs: layers, losses and optimizers as plain dicts, for JSON and TOML.
+"""Specs: layers, losses, optimizers and schedules as plain dicts, for JSON and TOML.
 
 {"type": "Dense", "units": 256}: the type is the class's name, the rest its fields; fields that
 hold their default are left out. A type that is not in the registry is an error, so a file can
 never name code.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
-from typing import Any
+from typing import Any, dataclass_transform
 
 REGISTRY: dict[str, type] = {}
 
 
-def register(*classes: type) -> None:
-    """Let `classes`, frozen dataclasses, be named in specs."""
-    REGISTRY.update({cls.__name__: cls for cls in classes})
+@dataclass_transform(frozen_default=True)
+class Spec:
+    """Base of all that a spec can name: a subclass becomes a frozen dataclass in the registry."""
+
+    def __init_subclass__(cls, init: bool = True) -> None:
+        dataclasses.dataclass(frozen=True, init=init)(cls)
+        REGISTRY[cls.__name__] = cls
 
 
 def to_spec(obj: Any) -> Any:
     """`obj` as dicts, lists, strings and numbers."""
-    if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
-        spec = {"type": type(obj).__name__}
-        for f in dataclasses.fields(obj):
-            value = getattr(obj, f.name)
-            if f.default is dataclasses.MISSING or value != f.default:
-                spec[f.name] = to_spec(value)
-        return spec
     if isinstance(obj, tuple | list):
         return [to_spec(item) for item in obj]
-    if isinstance(obj, dict):
-        return {key: to_spec(item) for key, item in obj.items()}
-    return obj
+    if not isinstance(obj, Spec):
+        return obj
+    spec = {"type": type(obj).__name__}
+    for field in dataclasses.fields(obj):  # type: ignore[arg-type]
+        value = getattr(obj, field.name)
+        if field.default is dataclasses.MISSING or value != field.default:
+            spec[field.name] = to_spec(value)
+    return spec
 
 
 def from_spec(spec: Any) -> Any:
     """The object that `to_spec` described; ValueError names the nearest right name."""
-    if isinstance(spec, list):
+    if isinstance(spec, list | tuple):
         return tuple(from_spec(item) for item in spec)
-    if not isinstance(spec, dict) or "type" not in spec:
+    if not isinstance(spec, dict):
         return spec
-    fields = dict(spec)
-    name = fields.pop("type")
-    cls = REGISTRY.get(name) if isinstance(name, str) else None
-    if cls is None:
+    fields = {key: from_spec(value) for key, value in spec.items() if key != "type"}
+    name = spec.get("type")
+    if name not in REGISTRY:
         raise ValueError(f"unknown type {name!r}{nearest(name, REGISTRY)}")
-    known = [f.name for f in dataclasses.fields(cls)]
+    cls: Any = REGISTRY[name]
+    known = [field.name for field in dataclasses.fields(cls)]
     for key in fields:
         if key not in known:
             raise ValueError(f"{name} has no {key!r}{nearest(key, known)}")
-    made = {key: from_spec(value) for key, value in fields.items()}
     try:
-        return cls(*made.pop("layers"), **made) if "layers" in made else cls(**made)
+        return cls(*fields.pop("layers", ()), **fields)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from None
 
