@@ -1,0 +1,194 @@
+"""The job engine: each step is one Spark job over the persisted handles.
+
+The weights go down by broadcast, each task computes the sums of its shard, the partial sums come
+back and are added up along the canonical tree. Where the driver could not hold all of them at
+once, shuffles before it join siblings, keyed by their place in the tree. Needs nothing of the
+cluster: any number of slots, dynamic allocation, speculation and retries give the same bits.
+
+Driver; needs pyspark.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from pyspark import RDD, SparkContext, cloudpickle
+
+from dpnn.data.files import MissingShard
+from dpnn.data.ingest import SparkShards
+from dpnn.engines import sums
+from dpnn.engines.job_frames import Frames, KeyedFrames, Part
+from dpnn.engines.job_tasks import combine, compute
+from dpnn.engines.protocol import Costs, Kind, Plan, ShardError, Sums
+from dpnn.engines.sums import Node
+from dpnn.engines.worker import Program
+
+
+class JobEngine:
+    """One Spark job a step.
+
+    partials_bound   the most bytes of partial sums that the driver takes at once
+    """
+
+    def __init__(
+        self, program: Program, train: SparkShards, validation: SparkShards | None = None
+    ) -> None:
+        self.costs = Costs()
+        self.partials_bound = partials_bound(train.sc)
+        self._sc = train.sc
+        self._data = {Kind.TRAIN: train, Kind.MOMENTS: train, Kind.EVALUATE: validation}
+        # By value where a layer or loss was defined in a notebook; bytes, for encrypted broadcasts.
+        self._program = self._sc.broadcast(cloudpickle.dumps(program))
+        self._fit, self._open = program.id, True
+        self._threads = int(float(self._sc.getConf().get("spark.task.cpus", "1")))
+        self._weights: np.ndarray | None = None
+        self._memory = bytearray()
+        self._arrays: dict[Node, np.ndarray] = {}
+        self._version = 0
+
+    def allocate(self, size: int) -> np.ndarray:
+        """Weights in memory that is broadcast as it is."""
+        self._memory = bytearray(4 * size)
+        self._weights = np.frombuffer(self._memory, np.float32)
+        return self._weights
+
+    def step(self, weights: np.ndarray, plan: Plan) -> Sums:
+        shards = self._data[plan.kind]
+        if shards is None:
+            raise ValueError("there are no validation shards to evaluate")
+        with _described(self._sc, describe(plan)):
+            parts = shards.guarded(lambda: self._job(weights, plan, shards))
+        start = perf_counter()
+        nodes = {part.node: part.sums for part in parts if part.sums is not None}
+        total = sums.merge(nodes, shards.num_shards)[sums.root(shards.num_shards)]
+        if plan.kind == Kind.TRAIN:
+            self._account(parts, perf_counter() - start)
+        return total
+
+    def close(self) -> None:
+        if self._open and self._sc._jsc is not None:
+            self._program.destroy()
+        self._open = False
+        self._arrays.clear()
+
+    def _job(self, weights: np.ndarray, plan: Plan, shards: SparkShards) -> list[Part]:
+        start = perf_counter()
+        memory = self._memory if weights is self._weights else bytearray(weights)
+        flat = self._sc.broadcast(memory)
+        self._version += 1
+        send = perf_counter() - start
+        try:
+            task = partial(
+                compute,
+                fit=self._fit,
+                program=self._program,
+                weights=flat,
+                version=self._version,
+                plan=plan,
+                threads=self._threads,
+            )
+            rdd = shards.rdd.mapPartitions(task)
+            size = weights.nbytes if plan.kind == Kind.TRAIN else 0
+            for level in shuffles(shards.num_shards, size, self.partials_bound):
+                rdd = _join(rdd, level, shards.num_shards)
+            rdd._jrdd_deserializer = Frames(self._array)  # type: ignore[assignment]
+            parts = rdd.collect()
+        finally:
+            flat.destroy()
+        if failed := sorted((p for p in parts if p.error), key=lambda p: p.node):
+            raise _error(failed[0])
+        if plan.kind == Kind.TRAIN:
+            self.costs.steps += 1
+            self.costs.send += send
+            self.costs.bytes += size * (shards.num_shards + len(parts))
+        return parts
+
+    def _array(self, node: Node, size: int) -> np.ndarray:
+        """Where a node's flat vector arrives: the same memory each step."""
+        if node not in self._arrays:
+            self._arrays[node] = np.empty(size, np.float32)
+        return self._arrays[node]
+
+    def _account(self, parts: list[Part], adding: float) -> None:
+        costs, reports = self.costs, [report for part in parts for report in part.reports]
+        for shard, host, _, seconds in reports:
+            costs.seconds[shard] = costs.seconds.get(shard, 0.0) + seconds
+            costs.hosts[shard] = host
+        mean = statistics.fmean(report[3] for report in reports)
+        costs.compute += mean
+        costs.wait += max(report[3] for report in reports) - mean
+        costs.send += statistics.fmean(report[2] for report in reports)
+        costs.sum += adding
+
+
+def describe(plan: Plan) -> str:
+    """What the Spark UI calls this job."""
+    if plan.kind == Kind.MOMENTS:
+        return "dpnn moments of the inputs"
+    if plan.kind == Kind.EVALUATE:
+        return f"dpnn epoch {plan.epoch} validation"
+    return f"dpnn epoch {plan.epoch} step {plan.step + 1}/{plan.steps}"
+
+
+def partials_bound(sc: SparkContext) -> int:
+    """Half of spark.driver.maxResultSize, and no more than a quarter of the driver's heap: the
+    JVM holds a result in up to three forms at a time.
+    """
+    jvm: Any = sc._jvm
+    most = jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(
+        sc.getConf().get("spark.driver.maxResultSize", "1g")
+    )
+    quarter = int(jvm.java.lang.Runtime.getRuntime().maxMemory()) // 4
+    return min(most // 2, quarter) if most > 0 else quarter  # 0: no limit
+
+
+def shuffles(num_shards: int, size: int, bound: int) -> list[int]:
+    """The levels of the tree to which shuffles join partial sums of `size` bytes each.
+
+    None where all fit the bound. Each one halves the levels that are left (a square root of the
+    nodes), so that no task joins many either.
+    """
+    levels, level, top = [], 0, sums.root(num_shards)[0]
+    while level < top and -(-num_shards // 2**level) * size > bound:
+        level += (top - level + 1) // 2
+        levels.append(level)
+    return levels
+
+
+def _join(rdd: RDD, level: int, num_shards: int) -> RDD:
+    """Shuffle parts to the partition of their node at `level`, and add them up there.
+
+    `RDD.partitionBy` would pickle a partition's parts as one object: this is what it does beneath.
+    """
+    rdd._jrdd_deserializer = KeyedFrames(level)  # type: ignore[assignment]
+    jvm: Any = rdd.ctx._jvm
+    partitions = -(-num_shards // 2**level)
+    pairs = jvm.PairwiseRDD(rdd._jrdd.rdd()).asJavaPairRDD()
+    joined = pairs.partitionBy(jvm.PythonPartitioner(partitions, level))
+    frames: RDD = RDD(jvm.PythonRDD.valueOfPair(joined), rdd.ctx, Frames())  # type: ignore[arg-type]
+    return frames.mapPartitions(partial(combine, num_shards=num_shards))
+
+
+def _error(part: Part) -> Exception:
+    assert part.error is not None
+    kind, line, trace = part.error
+    error = MissingShard(line) if kind == MissingShard.__name__ else ShardError(line)
+    error.add_note(f"\nOn the executor:\n{trace}")
+    return error
+
+
+@contextmanager
+def _described(sc: SparkContext, text: str) -> Iterator[None]:
+    """The job's name in the Spark UI; the user's own comes back afterwards, the group stays."""
+    before = sc.getLocalProperty("spark.job.description")
+    sc.setJobDescription(text)
+    try:
+        yield
+    finally:
+        sc.setJobDescription(before)  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""What the tasks of the job engine do: `compute` a shard, `combine` nodes of the sum tree.
+
+A Python worker serves many tasks, one after the other. It keeps a `Seat` for the fit: the network,
+its buffers and the mapped shards, so that a step allocates nothing.
+
+Executor; needs NumPy and threadpoolctl. Both tasks work on plain iterators.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import traceback
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from dpnn.data.files import Handle, MissingShard, open_shard
+from dpnn.data.shards import Shard
+from dpnn.engines import sums
+from dpnn.engines.job_frames import Part
+from dpnn.engines.protocol import Plan, ShardError
+from dpnn.engines.worker import Worker
+
+_SEATS = 2  # fits that a Python worker serves in turn without starting over
+_BYTEARRAY = b"\x80\x05\x96"  # how a large bytearray's pickle begins; 8 bytes of length follow
+# What no retry mends: it goes to the driver as a value, and not four times as a failed task.
+_FINAL = (ShardError, MissingShard, ValueError, TypeError, LookupError, ArithmeticError)
+
+_seats: dict[str, Seat] = {}
+
+
+class Seat:
+    """What a Python worker keeps for one fit."""
+
+    def __init__(self, program: Any, threads: int) -> None:
+        ThreadpoolController().limit(limits=threads, user_api="blas")  # whatever it inherited
+        self.worker = Worker(program)
+        self.weights = np.empty(self.worker.size, np.float32)
+        self.gradient = np.empty(self.worker.size, np.float32)
+        self.version = -1
+        self._shards: dict[str, Shard] = {}
+        frozen = self.weights.view()
+        frozen.flags.writeable = False
+        self.worker.bind(frozen, self.gradient)
+
+    def shard(self, handle: Handle) -> Shard:
+        if handle.path not in self._shards:
+            self._shards[handle.path] = open_shard(handle)
+        return self._shards[handle.path]
+
+    def take(self, weights: Any, version: int) -> None:
+        """Bring the weights in, unless a task before this one did."""
+        if version != self.version:
+            self.version = -1
+            receive(weights, self.weights)
+            self.version = version
+
+
+def compute(
+    handles: Iterable[Handle],
+    fit: str,
+    program: Any,
+    weights: Any,
+    version: int,
+    plan: Plan,
+    threads: int,
+) -> Iterator[Part]:
+    """Executor. The leaf of each shard; its arrays are valid until the next one is asked for.
+
+    fit             names the program
+    program         broadcast: the pickled Program
+    weights         broadcast: the flat vector's bytes
+    version         counts the weights' broadcasts
+    """
+    for handle in handles:
+        part = Part((0, handle.shard))
+        try:
+            start = perf_counter()
+            seat = _seat(fit, program, threads)
+            data = seat.shard(handle)
+            seat.take(weights, version)
+            ready = perf_counter()
+            part.sums = seat.worker.run(plan, handle.shard, data)
+            took = (ready - start, perf_counter() - ready)
+            part.reports = [(handle.shard, socket.gethostname(), *took)]
+        except _FINAL as error:
+            part.error = _describe(error, handle.shard)
+        yield part
+
+
+def combine(parts: Iterable[Part], num_shards: int) -> Iterator[Part]:
+    """Executor. The nodes that these make up; the first error alone if there is one."""
+    parts = list(parts)
+    if failed := sorted((p for p in parts if p.error), key=lambda p: p.node):
+        yield failed[0]
+        return
+    nodes = sums.merge({p.node: p.sums for p in parts if p.sums is not None}, num_shards)
+    reports = [report for part in parts for report in part.reports]
+    for node, total in nodes.items():
+        yield Part(node, total, reports)
+        reports = []
+
+
+def receive(broadcast: Any, out: np.ndarray) -> None:
+    """Fill `out` with the bytes of a broadcast bytearray.
+
+    Where the broadcast lies in a file (no encryption) it is read straight into `out`: its `value`
+    would be a fresh copy a step, whose page faults cost more than reading it.
+    """
+    view = memoryview(out).cast("B")
+    path = getattr(broadcast, "_path", None)
+    if path is not None:
+        with open(path, "rb") as file:
+            if file.read(3) == _BYTEARRAY and int.from_bytes(file.read(8), "little") == len(view):
+                if file.readinto(view) != len(view):
+                    raise OSError(f"{path} ends before its {len(view)} bytes of weights")
+                return
+    view[:] = broadcast.value
+
+
+def _seat(fit: str, program: Any, threads: int) -> Seat:
+    if fit not in _seats:
+        while len(_seats) >= _SEATS:
+            del _seats[next(iter(_seats))]
+        _seats[fit] = Seat(pickle.loads(program.value), threads)  # noqa: S301
+    return _seats[fit]
+
+
+def _describe(error: BaseException, shard: int) -> tuple[str, str, str]:
+    kind, line = type(error).__name__, str(error)
+    if not isinstance(error, ShardError | MissingShard):
+        line = f"shard {shard}: {kind}: {line}"
+    return kind, line, "".join(traceback.format_exception(error))
