@@ -125,7 +125,7 @@ def _read(field: T.StructField, target: T.DataType | None) -> SparkColumn:
 def _leaf(field: T.StructField) -> T.DataType:
     """The number type inside a column; anything else is an error that names the cure."""
     kind = field.dataType
-    if isinstance(kind, T.UserDefinedType) and kind.typeName() == "vector":
+    if isinstance(kind, T.UserDefinedType) and kind.simpleString() == "vector":
         return T.FloatType()
     while isinstance(kind, T.ArrayType):
         kind = kind.elementType

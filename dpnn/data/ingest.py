@@ -135,7 +135,8 @@ class SparkShards:
     def _forget(self, shards: list[int]) -> None:
         """Drop cached handles, so that Spark computes just these partitions again."""
         jvm: Any = self.sc._jvm
-        blocks = jvm.org.apache.spark.SparkEnv.get().blockManager().master()
+        context: Any = self.sc._jsc.sc()
+        blocks = context.env().blockManager().master()
         for shard in shards:
             blocks.removeBlock(jvm.org.apache.spark.storage.RDDBlockId(self._cached.id(), shard))
 
@@ -164,7 +165,7 @@ def ingest(
     try:
         sc.setJobDescription(f"dpnn ingest into {num_shards} shards")
         facts = cached.collect()
-        _check(facts, num_classes)
+        _check(facts, spec)
         return SparkShards(sc, cached, facts, source.describe(df, inputs, label, weight))
     except BaseException:
         cached.unpersist()
@@ -190,16 +191,20 @@ def _lay_down(frame: DataFrame, spec: Spec, num_shards: int) -> RDD:
     return facts.rdd.map(lambda row: json.loads(row.fact)).persist(StorageLevel.MEMORY_AND_DISK)
 
 
-def _check(facts: list[dict], num_classes: int | None) -> None:
+def _check(facts: list[dict], spec: Spec) -> None:
     """Raise for bad rows and none at all; settle the layout, which empty shards don't know."""
-    raise_problems((Problem(**p) for fact in facts for p in fact["problems"]), num_classes)
+    raise_problems((Problem(**p) for fact in facts for p in fact["problems"]), spec.num_classes)
     layouts = {json.dumps(x): x for fact in facts for x in fact["layouts"]}
     if not layouts:
         raise DataError("the data has no rows: check its path and filter")
     if len(layouts) > 1:
         a, b = list(layouts.values())[:2]
-        name, one, two = next((p[0], p[2], q[2]) for p, q in zip(a, b, strict=True) if p != q)
-        raise DataError(f"{name!r} has rows of shape {tuple(one)} and of shape {tuple(two)}")
+        i = next(i for i in range(len(a)) if a[i] != b[i])
+        told = " and ".join(w for column in spec.parts[i].columns for w in column.where)
+        raise DataError(
+            f"{told}: rows have shape {tuple(a[i][2])} and shape {tuple(b[i][2])}: "
+            "all rows must be equally long; pad, cut or filter them"
+        )
     layout = tuple((n, dtype, tuple(shape)) for n, dtype, shape in next(iter(layouts.values())))
     for fact in facts:
         fact["layout"] = layout

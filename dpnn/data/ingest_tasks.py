@@ -63,7 +63,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     problems: list[Problem] = []
     try:
         for batch in batches:
-            for head in batch.column(1).unique().to_pylist():
+            for head in batch.column(1).to_pylist():
                 facts = json.loads(head)
                 problems += [Problem(**p) for p in facts.get("problems", ())]
                 if "layout" in facts:

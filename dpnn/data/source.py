@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
@@ -21,13 +22,13 @@ def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
     """
     try:
         df = spark.read.parquet(path)
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise _unreadable(path, error) from error
     if where is None:
         return df
     try:
         return df.where(where)
-    except PySparkException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise ValueError(f"where = {where!r} does not fit {path}: {first_line(error)}") from error
 
 
@@ -52,7 +53,7 @@ def first_line(error: BaseException) -> str:
     return text[0].split(" SQLSTATE")[0] if text else type(error).__name__
 
 
-def _unreadable(path: str, error: PySparkException) -> Exception:
+def _unreadable(path: str, error: Exception) -> Exception:
     text = str(error)
     if "PATH_NOT_FOUND" in text:
         return FileNotFoundError(f"no such path: {path}")

@@ -1,0 +1,101 @@
+"""What cannot be trained on is told in one line, with the numbers and the cure."""
+
+import pytest
+
+from dpnn.data.checks import DataError
+from dpnn.data.columns import split_by_indicator
+from dpnn.data.ingest import ingest
+
+
+@pytest.fixture(scope="module")
+def df(spark_session):
+    return spark_session.range(40, numPartitions=2).selectExpr(
+        "cast(id as double) as good",
+        "if(id < 7, null, cast(id as double)) as age",
+        "if(id < 1, null, id) as one",
+        "if(id < 5, double('nan'), 1.0) as nan",
+        "if(id < 5, 1e300, 1.0) as huge",
+        "if(id < 20, array(1, 2), array(1, 2, 3)) as ragged",
+        "if(id = 25, array(1), array(1, 2)) as rare",
+        "if(id < 3, null, array(1, 2)) as hole",
+        "if(id < 4, array(1, null), array(1, 2)) as gap",
+        "cast(id % 10 as int) as label",
+        "cast(id as double) / 2 as half",
+        "cast(id - 3 as double) as weight",
+        "cast(id as string) as name",
+        "current_date() as day",
+        "named_struct('a', 1) as pair",
+    )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        ("age", r"^column 'age' has 7 nulls: drop or fill them, e.g. df.fillna\(0, \['age'\]\)$"),
+        (["good", "age"], r"^column 'age' has 7 nulls: drop"),
+        (["one", "age"], r"'one' has 1 null: .*; column 'age' has 7 nulls"),
+        ("hole", r"column 'hole' has 3 nulls"),
+        ("gap", r"column 'gap' has 4 nulls"),
+        ("nan", r"column 'nan' has 5 values that are NaN or infinite .*abs\(nan\) < 3e38"),
+        (["good", "nan"], r"^column 'nan' has 5 values"),
+        (["good", "huge"], r"^column 'huge' has 5 values .*infinite \(as float32\)"),
+        ("ragged", r"'ragged': rows have shape \([23],\) and shape \([23],\): all rows must be"),
+        ("rare", r"'rare' has rows of 1 and of 2 values"),
+        (["good", "rare"], r"'rare' has rows of 1 and of 2 values"),
+    ],
+)
+def test_bad_values(df, inputs, told):
+    with pytest.raises(DataError, match=told) as error:
+        ingest(df, inputs, "label", num_shards=3)
+    assert "\n" not in str(error.value)
+
+
+def test_bad_labels_and_weights(df):
+    with pytest.raises(DataError, match=r"'label' has 12 values that are no class .* 0 to 6, e.g"):
+        ingest(df, "good", "label", num_classes=7)
+    with pytest.raises(DataError, match="'half' has 20 values that are no class"):
+        ingest(df, "good", "half", num_classes=100)
+    with pytest.raises(DataError, match="'weight' has 3 negative weights, e.g. -3"):
+        ingest(df, "good", "label", "weight")
+
+
+def test_no_rows(df):
+    with pytest.raises(DataError, match="no rows"):
+        ingest(df.where("good < 0"), "good", "label", num_shards=2)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "label", "weight", "told"),
+    [
+        ("god", "label", None, "no column 'god' in the data: did you mean 'good'?"),
+        ("good", "lable", None, "did you mean 'label'?"),
+        ("zzzzzz", "label", None, "there are 'good', 'age'.* and 7 more"),
+        (["good", "name"], "label", None, "column 'name' is string, not numbers: .*StringIndexer"),
+        ("good", "name", None, "column 'name' is string"),
+        ("day", "label", None, "column 'day' is date, not numbers: .*F.unix_date"),
+        ("pair", "label", None, "column 'pair' is struct<a:int>, not numbers: select"),
+        ([], "label", None, "no columns are named for 'x'"),
+        ("good", "label", "ragged", r"weight column 'ragged' is array<int>: it must be a number"),
+    ],
+)
+def test_what_the_schema_tells_starts_no_job(df, inputs, label, weight, told):
+    sc = df.sparkSession.sparkContext
+    sc.setJobGroup("schema errors", "none of these")
+    try:
+        with pytest.raises(ValueError, match=told):
+            ingest(df, inputs, label, weight)
+        assert not sc.statusTracker().getJobIdsForGroup("schema errors")
+    finally:
+        sc.setLocalProperty("spark.jobGroup.id", None)
+
+
+def test_a_count_of_shards_below_one(df):
+    with pytest.raises(ValueError, match="num_shards is 0"):
+        ingest(df, "good", "label", num_shards=0)
+
+
+def test_validation_indicator(df):
+    train, held = split_by_indicator(df.selectExpr("good", "good > 30 as held"), "held")
+    assert (train.count(), held.count()) == (31, 9)
+    with pytest.raises(ValueError, match="indicator 'good' is double, expected boolean"):
+        split_by_indicator(df, "good")

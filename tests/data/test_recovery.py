@@ -1,0 +1,135 @@
+"""Files lost under the job's feet, and sources that change between reads."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from dpnn.data.files import MissingShard, open_shard
+from dpnn.data.ingest import SourceChanged, ingest
+from dpnn.data.source import read
+
+
+def column_sum(handle) -> float:
+    return float(open_shard(handle).x.sum())
+
+
+@pytest.fixture
+def shards(spark_session):
+    df = spark_session.range(100, numPartitions=3).selectExpr("cast(id as float) x", "id % 5 as y")
+    with ingest(df, "x", "y", num_shards=4) as shards:
+        yield shards
+
+
+def sums(shards) -> list[float]:
+    return shards.guarded(lambda: shards.rdd.map(column_sum).collect())
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-4])
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        shutil.rmtree,
+        lambda d: (d / "complete").unlink(),
+        lambda d: (d / "complete").write_text("25 0123456789abcdef\n"),
+        lambda d: truncate(d / "x"),
+        lambda d: (d / "order").unlink(),
+    ],
+    ids=["gone", "unsealed", "foreign", "truncated", "no order"],
+)
+def test_a_lost_file_is_made_again(shards, harm):
+    before, first = sums(shards), {h.shard: h for h in shards.handles}
+    harm(Path(first[2].path))
+    with pytest.raises(Exception, match="MissingShard: shard 2 of"):
+        shards.rdd.map(column_sum).collect()
+    assert sums(shards) == before
+    now = {h.shard: h for h in shards.handles}
+    assert now[2].path != first[2].path
+    assert [now[s].path for s in (0, 1, 3)] == [first[s].path for s in (0, 1, 3)]
+    assert [h.checksum for h in shards.handles] == [h.checksum for h in first.values()]
+
+
+def test_repair_of_whole_shards_does_nothing(shards):
+    before = shards.handles
+    assert shards.repair() == []
+    assert shards.handles == before
+
+
+def test_a_missing_shard_says_where_it_was(shards):
+    handle = shards.handles[1]
+    shutil.rmtree(handle.path)
+    with pytest.raises(MissingShard, match=f"shard 1 of {handle.rows} rows, written on .* at /"):
+        open_shard(handle)
+
+
+def test_other_errors_are_not_swallowed(shards):
+    calls = []
+
+    def action():
+        calls.append(1)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        shards.guarded(action)
+    assert calls == [1]
+
+
+def lose_everything(shards) -> None:
+    """Handles and files go, as with all executors."""
+    for handle in shards.handles:
+        shutil.rmtree(handle.path)
+    shards._cached.unpersist(blocking=True)
+
+
+def test_lost_handles_are_recomputed_within_the_job(shards):
+    before = sums(shards)
+    lose_everything(shards)
+    assert shards.rdd.map(column_sum).collect() == before
+
+
+def test_a_random_source_that_is_read_again_is_an_error(spark_session):
+    noise = F.udf(lambda: float(np.random.default_rng().random()), "double").asNondeterministic()
+    df = spark_session.range(50, numPartitions=2).select(noise().alias("x"), F.lit(1).alias("y"))
+    with ingest(df, "x", "y", num_shards=2) as shards:
+        drop_shuffle_files(shards)
+        lose_everything(shards)
+        with pytest.raises(SourceChanged, match=r"shard \d was computed again and has other") as e:
+            sums(shards)
+    assert "\n" not in str(e.value)
+    assert "df.checkpoint()" in str(e.value)
+
+
+def test_a_source_overwritten_between_reads_is_an_error(spark_session, tmp_path):
+    path = str(tmp_path / "table")
+    make = spark_session.range(50, numPartitions=1).selectExpr("cast(id as float) x", "1 as y")
+    make.write.parquet(path)
+    with ingest(read(spark_session, path), "x", "y", num_shards=2) as shards:
+        (old,) = Path(path).glob("part-*.parquet")
+        make.selectExpr("cast(x + 1 as float) as x", "y").write.mode("append").parquet(path)
+        (new,) = set(Path(path).glob("part-*.parquet")) - {old}
+        new.replace(old)
+        (old.parent / f".{old.name}.crc").unlink()
+        drop_shuffle_files(shards)
+        lose_everything(shards)
+        with pytest.raises(SourceChanged, match="the source changed between reads"):
+            sums(shards)
+
+
+def drop_shuffle_files(shards) -> None:
+    """As a lost executor does: what was shuffled must be read from the source again."""
+    for root in {Path(h.path).parent.parent for h in shards.handles}:
+        for file in root.glob("*/shuffle_*"):
+            file.unlink()
+
+
+def test_close_deletes_the_files_and_may_be_called_twice(shards):
+    paths = [Path(h.path) for h in shards.handles]
+    assert all(p.exists() for p in paths)
+    shards.close()
+    shards.close()
+    assert not any(p.exists() for p in paths)
