@@ -21,6 +21,8 @@ Params = dict[str, np.ndarray]
 class Case:
     """One row. `shape` is of one row; `below` > 0 draws integers in [0, below) instead of floats.
 
+    Both are dicts by input where there are several.
+
     value(p, x) is the expected output in evaluation mode; None where the layer is random or made
     of layers that have rows of their own.
     """
@@ -29,7 +31,7 @@ class Case:
     layer: nn.Layer
     shape: Any
     value: Callable[[Params, Any], np.ndarray] | None = None
-    below: int = 0
+    below: Any = 0
     smallest: int = 0  # the fewest rows that make sense
     options: dict[str, Any] = field(default_factory=dict)  # of gradient_check
 
@@ -37,7 +39,11 @@ class Case:
         """Random rows; floats keep away from 0, where rectifiers have a corner."""
         rng = np.random.default_rng(seed)
         if isinstance(self.shape, dict):
-            return {k: _draw(rng, (rows, *s), self.below, dtype) for k, s in self.shape.items()}
+            below = self.below or {}
+            return {
+                name: _draw(rng, (rows, *shape), below.get(name, 0), dtype)
+                for name, shape in self.shape.items()
+            }
         return _draw(rng, (rows, *self.shape), self.below, dtype)
 
 
@@ -68,15 +74,66 @@ def dense(p: Params, x: np.ndarray) -> np.ndarray:
     return np.einsum("...i,io->...o", x, p["W"]) + p.get("b", 0)
 
 
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def gelu(p: Params, x: np.ndarray) -> np.ndarray:
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def layer_norm(p: Params, x: np.ndarray) -> np.ndarray:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    spread = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
+    return p["gamma"] * centred / spread + p["beta"]
+
+
+def batch_norm(p: Params, x: np.ndarray) -> np.ndarray:
+    return p["gamma"] * (x - p["mean"]) / np.sqrt(p["variance"] + 1e-5) + p["beta"]
+
+
+WIDE_AND_DEEP = nn.Sequential(
+    nn.Concatenate(
+        nn.Sequential(nn.Input("carrier"), nn.Embedding(5, 3)),
+        nn.Sequential(nn.Input("origin"), nn.Embedding(4, 2), nn.Flatten()),
+        nn.Sequential(nn.Input("distance"), nn.Dense(3), nn.Tanh()),
+        nn.Input("distance"),
+    ),
+    nn.Dense(2),
+)
+
 CASES = [
     Case("dense", nn.Dense(4), (3,), dense),
     Case("dense-no-bias", nn.Dense(4, bias=False), (3,), dense),
     Case("dense-sequence", nn.Dense(4), (5, 3), dense),
     Case("dense-integers", nn.Dense(4), (3,), dense, below=9),
+    Case("embedding", nn.Embedding(6, 3), (), lambda p, x: p["W"][x], below=6),
+    Case("embedding-sequence", nn.Embedding(6, 3), (4,), lambda p, x: p["W"][x], below=6),
+    Case("positional", nn.PositionalEmbedding(), (4, 3), lambda p, x: x + p["W"]),
     Case("relu", nn.ReLU(), (3, 4), lambda p, x: np.maximum(x, 0)),
-    Case("sigmoid", nn.Sigmoid(), (3, 4), lambda p, x: 1 / (1 + np.exp(-x))),
+    Case("leaky-relu", nn.LeakyReLU(0.1), (3, 4), lambda p, x: np.where(x > 0, x, 0.1 * x)),
+    Case("gelu", nn.GELU(), (3, 4), gelu),
+    Case("silu", nn.SiLU(), (3, 4), lambda p, x: x * sigmoid(x)),
+    Case("sigmoid", nn.Sigmoid(), (3, 4), lambda p, x: sigmoid(x)),
     Case("tanh", nn.Tanh(), (3, 4), lambda p, x: np.tanh(x)),
+    Case("softmax", nn.Softmax(), (3, 4), lambda p, x: softmax(x)),
+    Case("layer-norm", nn.LayerNorm(), (4,), layer_norm),
+    Case("layer-norm-sequence", nn.LayerNorm(), (3, 4), layer_norm),
+    Case("batch-norm", nn.BatchNorm(), (4,), batch_norm),
+    Case("batch-norm-images", nn.BatchNorm(), (2, 3, 4), batch_norm),
+    Case(
+        "normalization",
+        nn.Normalization(),
+        (4,),
+        lambda p, x: (x - p["mean"]) / np.sqrt(p["variance"]),
+    ),
     Case("flatten", nn.Flatten(), (2, 3, 4), lambda p, x: x.reshape(len(x), 24)),
+    Case("reshape", nn.Reshape((4, 3)), (2, 6), lambda p, x: x.reshape(len(x), 4, 3)),
     Case("rescale", nn.Rescale(0.5, -1.0), (3,), lambda p, x: 0.5 * x - 1),
     Case("rescale-integers", nn.Rescale(1 / 255), (3,), lambda p, x: x / 255, below=256),
     Case("dropout", nn.Dropout(0.4), (7,), lambda p, x: x),
@@ -84,6 +141,24 @@ CASES = [
         "sequential",
         nn.Sequential(nn.Dense(4), nn.Tanh(), nn.Sequential(nn.Dense(3), nn.Sigmoid())),
         (5,),
+    ),
+    Case(
+        "residual",
+        nn.Residual(nn.Dense(3), nn.Tanh()),
+        (3,),
+        lambda p, x: x + np.tanh(x @ p["Dense[0].W"] + p["Dense[0].b"]),
+    ),
+    Case(
+        "add",
+        nn.Add(nn.Dense(3), nn.Tanh(), nn.Sequential(nn.Dense(3), nn.ReLU())),
+        (3,),
+    ),
+    Case("concatenate", nn.Concatenate(nn.Dense(2), nn.Tanh(), nn.Dense(1)), (4, 3)),
+    Case(
+        "wide-and-deep",
+        WIDE_AND_DEEP,
+        {"carrier": (), "origin": (2,), "distance": (2,)},
+        below={"carrier": 5, "origin": 4},
     ),
 ]
 
@@ -133,6 +208,14 @@ def cross_entropy(smoothing: float = 0.0) -> Callable[[np.ndarray, np.ndarray], 
     return value
 
 
+def huber(delta: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    def value(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+        d = abs(z - y)
+        return _per_row(np.where(d <= delta, d**2 / 2, delta * (d - delta / 2)))
+
+    return value
+
+
 CLASS_WEIGHTS = (0.5, 2.0, 1.5)
 
 LOSSES = [
@@ -168,6 +251,18 @@ LOSSES = [
         "binary",
     ),
     LossCase("squared", nn.MeanSquaredError(), (2,), lambda z, y: _per_row((z - y) ** 2)),
+    LossCase(
+        "squared-sequence", nn.MeanSquaredError(), (3, 2), lambda z, y: _per_row((z - y) ** 2)
+    ),
+    LossCase("absolute", nn.MeanAbsoluteError(), (2,), lambda z, y: _per_row(abs(z - y))),
+    LossCase("huber", nn.Huber(1.5), (2,), huber(1.5)),
+    LossCase("poisson", nn.Poisson(), (2,), lambda z, y: _per_row(np.exp(z) - y * z), "counts"),
+    LossCase(
+        "quantile",
+        nn.Quantile(0.9),
+        (2,),
+        lambda z, y: _per_row(np.maximum(0.9 * (y - z), 0.1 * (z - y))),
+    ),
 ]
 
 
@@ -179,8 +274,14 @@ OPTIMIZERS = [
     nn.SGD(0.1),
     nn.SGD(0.1, momentum=0.9),
     nn.SGD(0.1, momentum=0.9, nesterov=True),
+    nn.SGD(0.1, weight_decay=0.1),
+    nn.RMSProp(0.1),
+    nn.RMSProp(0.1, momentum=0.9),
+    nn.Adagrad(0.1),
     nn.Adam(0.1),
     nn.AdamW(0.1, weight_decay=0.1),
+    nn.LAMB(0.1),
+    nn.Lion(0.1),
 ]
 
 

@@ -95,7 +95,7 @@ def peak(work: Callable[[], Any]) -> int:
 
 
 MODELS = {
-    "mlp": (nn.Sequential(nn.Rescale(0.1), nn.Dense(256), nn.ReLU(), nn.Dense(10)), (256,), 512),
+    "mlp": (nn.Sequential(nn.Rescale(0.1), nn.Dense(256), nn.ReLU(), nn.Dense(10)), (256,), 2048),
 }
 
 
@@ -103,7 +103,8 @@ MODELS = {
 def test_no_big_temporaries_in_a_warm_step(name: str) -> None:
     """Contract 7: activations, masks and gradients live in buffers that stay.
 
-    The bound is a fraction of the largest activation: a single forgotten temporary breaks it.
+    The bound is half of the largest activation: a single forgotten temporary breaks it, blocks
+    that fit a core's cache do not.
     """
     model, shape, rows = MODELS[name]
     net = model.build(shape)

@@ -13,14 +13,17 @@ pytestmark = pytest.mark.parametrize("case", CASES, ids=by_name)
 KEY = (1, 2, 3)
 
 
-def step(net: nn.Network, x: object) -> tuple[np.ndarray, np.ndarray, np.ndarray | dict]:
-    """(output, gradient, dx) of a training pass with a fixed dy, as copies."""
+def step(net: nn.Network, x: object) -> dict[str, np.ndarray]:
+    """Output, gradient, and dx of each input that has one: a training pass with a fixed dy."""
     z = net.forward(x, True, KEY)
     dz = np.random.default_rng(9).standard_normal((64, *z.shape[1:]))[: len(z)].astype(z.dtype)
     net.gradient[...] = np.nan
     z, dx = z.copy(), net.backward(dz)
-    dx = {k: v.copy() for k, v in dx.items()} if isinstance(dx, dict) else np.array(dx)
-    return z, net.gradient.copy(), dx
+    found = {"output": z, "gradient": net.gradient.copy()}
+    for name, values in dx.items() if isinstance(dx, dict) else [("x", dx)]:
+        if values is not None:
+            found[name] = np.array(values)
+    return found
 
 
 def test_value_and_shape(case: Case) -> None:
@@ -29,7 +32,7 @@ def test_value_and_shape(case: Case) -> None:
     assert z.shape == (4, *net.output_shape)
     if case.value is not None:
         named = {k: v.copy() for k, v in net.parameters.items()}
-        np.testing.assert_allclose(z, case.value(named, x), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(z, case.value(named, x), rtol=1e-8, atol=1e-10)
 
 
 def test_gradient(case: Case) -> None:
@@ -40,18 +43,18 @@ def test_dtype_stays(case: Case) -> None:
     for dtype in (np.float32, np.float64):
         net = network(case, dtype)
         x = case.inputs(3, dtype=dtype)
-        z, gradient, dx = step(net, x)
-        assert {z.dtype, gradient.dtype, net.predict(x).dtype} == {np.dtype(dtype)}
-        if not case.below and not isinstance(dx, dict):
-            assert dx.dtype == dtype
+        kinds = {name: values.dtype for name, values in step(net, x).items()}
+        assert set(kinds.values()) == {np.dtype(dtype)}, kinds
+        assert net.predict(x).dtype == dtype
 
 
 def test_float32_is_float64_to_rounding(case: Case) -> None:
     x = case.inputs(5)
-    found, gradient, _ = step(network(case), x)
-    expected, true, _ = step(network(case, np.float64), case.inputs(5, dtype=np.float64))
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(gradient, true, rtol=1e-3, atol=1e-3)
+    found = step(network(case), x)
+    expected = step(network(case, np.float64), case.inputs(5, dtype=np.float64))
+    for name, values in expected.items():
+        scale = np.abs(values).max(initial=1.0)
+        np.testing.assert_allclose(found[name], values, rtol=0, atol=1e-5 * scale, err_msg=name)
 
 
 def test_inputs_are_left_alone(case: Case) -> None:
@@ -73,16 +76,15 @@ def test_buffers_are_reused_and_changing_batch_sizes_do_not_show(case: Case) -> 
         if rows < case.smallest:
             continue
         some = rows_of(x, slice(0, rows))
-        for found, fresh in zip(step(net, some), step(network(case), some), strict=True):
-            if isinstance(found, dict):
-                assert all(np.array_equal(found[k], fresh[k], equal_nan=True) for k in found)
-            else:
-                assert np.array_equal(found, fresh, equal_nan=True)
+        found, fresh = step(net, some), step(network(case), some)
+        assert found.keys() == fresh.keys()
+        for name in found:
+            np.testing.assert_array_equal(found[name], fresh[name], err_msg=f"{name}, {rows} rows")
 
 
 def test_same_bits_twice(case: Case) -> None:
-    first, second = (step(network(case), case.inputs(6))[:2] for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    first, second = (step(network(case), case.inputs(6)) for _ in range(2))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
     a, b = (nn.Network(case.layer, case.shape).init(5).weights for _ in range(2))
     assert np.array_equal(a, b)
 
@@ -92,11 +94,11 @@ def test_smallest_batches(case: Case, rows: int) -> None:
     if rows < case.smallest:
         pytest.skip("makes no sense for this layer")
     net = network(case)
-    z, gradient, _dx = step(net, case.inputs(rows))
-    assert z.shape == (rows, *net.output_shape)
-    assert np.isfinite(gradient).all()
+    found = step(net, case.inputs(rows))
+    assert found["output"].shape == (rows, *net.output_shape)
+    assert np.isfinite(found["gradient"]).all()
     if rows == 0:
-        assert not gradient.any()
+        assert not found["gradient"].any()
     assert net.predict(case.inputs(rows)).shape == (rows, *net.output_shape)
 
 

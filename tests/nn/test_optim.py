@@ -16,11 +16,9 @@ ALL = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_state_is_flat_arrays_and_numbers(optimizer: nn.Optimizer) -> None:
     layout, w = vector()
     state = optimizer.init(layout, w)
-    for value in state.values():
-        if isinstance(value, np.ndarray):
-            assert (value.shape, value.dtype) == ((layout.trained,), w.dtype)
-        else:
-            assert isinstance(value, int | float)
+    for name in optimizer.slots:
+        assert (state[name].shape, state[name].dtype) == ((layout.trained,), w.dtype)
+    assert all(isinstance(v, np.ndarray | int | float) for v in state.values())
 
 
 @ALL
@@ -39,7 +37,7 @@ def test_update_is_in_place_and_keeps_the_dtype(optimizer: nn.Optimizer) -> None
 @ALL
 def test_minimises_a_quadratic(optimizer: nn.Optimizer) -> None:
     layout, w = vector(40, np.float64)
-    optimizer = replace(optimizer, learning_rate=0.02)
+    optimizer = replace(optimizer, learning_rate=nn.CosineDecay(0.2, 400))
     curvature = np.linspace(0.5, 2, w.size)
     state, start = optimizer.init(layout, w), float(curvature @ w**2)
     for _ in range(400):

@@ -1,0 +1,80 @@
+"""Schedules: known values, borders, plateaus, specs."""
+
+import json
+import math
+from itertools import pairwise
+
+import pytest
+
+from dpnn import nn
+
+SCHEDULES = [
+    nn.StepDecay(0.1, 10, 0.5),
+    nn.ExponentialDecay(0.1, 10, 0.5),
+    nn.CosineDecay(0.1, 100, 0.1),
+    nn.OneCycle(0.1, 100),
+    nn.Warmup(0.1, 10, nn.CosineDecay(0.1, 90)),
+    nn.ReduceOnPlateau(0.1),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_rates_are_positive_up_to_the_peak(schedule: nn.Schedule) -> None:
+    rates = [schedule(step) for step in range(1, 101)]
+    assert all(0 <= rate <= 0.1 * (1 + 1e-12) for rate in rates)
+    assert max(rates) == pytest.approx(0.1, rel=1e-3)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_spec_round_trip(schedule: nn.Schedule) -> None:
+    optimizer = nn.Adam(schedule)
+    assert nn.from_spec(json.loads(json.dumps(nn.to_spec(optimizer)))) == optimizer
+
+
+def test_values() -> None:
+    step, smooth = nn.StepDecay(1.0, 10, 0.5), nn.ExponentialDecay(1.0, 10, 0.5)
+    assert [step(t) for t in (1, 10, 11, 21)] == [1, 1, 0.5, 0.25]
+    assert [smooth(t) for t in (1, 11, 6)] == [1, 0.5, pytest.approx(0.5**0.5)]
+    cosine = nn.CosineDecay(1.0, 100, 0.1)
+    assert cosine(1) == 1
+    assert cosine(51) == pytest.approx(0.55)
+    assert cosine(101) == cosine(500) == pytest.approx(0.1)
+    warm = nn.Warmup(1.0, 4, nn.CosineDecay(1.0, 10))
+    assert [warm(t) for t in (1, 2, 4, 5)] == [0.25, 0.5, 1, 1]
+    assert warm(10) == nn.CosineDecay(1.0, 10)(6)
+    assert nn.Warmup(1.0, 4)(100) == 1
+
+
+def test_one_cycle_rises_then_falls_to_nearly_nothing() -> None:
+    rates = [nn.OneCycle(1.0, 100)(t) for t in range(1, 101)]
+    top = rates.index(max(rates))
+    assert rates[0] == pytest.approx(1 / 25)
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert top == 29
+    assert rates[-1] < 1e-4
+    assert math.isclose(rates[top], 1.0)
+
+
+def test_plateaus_lower_the_rate() -> None:
+    optimizer = nn.SGD(nn.ReduceOnPlateau(1.0, factor=0.5, patience=2, minimum=0.2))
+    state = optimizer.init(nn.Dense(1).build(1).layout)
+    state["step"] = 1
+    rates = []
+    for loss in (3.0, 2.0, 2.5, 2.0, 2.1, 1.9, 2.0, 2.0, 2.0, 5, 5, 5, 5, 5, 5):
+        optimizer.observe(state, loss)
+        rates.append(optimizer.rate(state))
+    assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2]
+
+
+def test_a_schedule_sets_the_step() -> None:
+    net = nn.Dense(1, bias=False).build(1)
+    optimizer = nn.SGD(nn.StepDecay(1.0, 1, 0.5))
+    state, places = optimizer.init(net.layout), [float(net.weights[0])]
+    for _ in range(3):
+        gradient = net.gradient
+        gradient[...] = 1
+        optimizer.update(state, net.weights, gradient)
+        places.append(float(net.weights[0]))
+    steps = [a - b for a, b in pairwise(places)]
+    assert steps == pytest.approx([1, 0.5, 0.25], rel=1e-6)
