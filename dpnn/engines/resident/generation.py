@@ -1,0 +1,208 @@
+"""Driver. One generation: an arrangement of the present tasks, its memory and its links.
+
+Made when all places are taken, thrown away when anybody is lost. Its slots are memory of its own,
+so a task that was given up but still runs can't write into what counts.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from dpnn.engines.protocol import Kind
+from dpnn.engines.resident import links, tree
+from dpnn.engines.resident.arena import Arena, host_key
+from dpnn.engines.resident.member import ticket
+from dpnn.engines.resident.roster import Lost, Roster, Seat
+from dpnn.engines.resident.wire import Frame, Op
+
+SPREAD = 1 << 16  # floats from which the tasks of a host add their slices of the slots in parallel
+JOINING = 30.0  # seconds that taking up the places may last
+
+
+class Generation:
+    """Driver. `number` marks every frame; answers to an older number are dropped."""
+
+    def __init__(
+        self, roster: Roster, number: int, weights: Arena, shards: dict[Kind, int], fan_in: int
+    ) -> None:
+        self.roster = roster
+        self.number = number
+        self.lost = roster.lost
+        self.seats = [roster.seats[place] for place in range(roster.places)]
+        self.size = weights.rows.shape[1]
+        self._weights = weights
+        self._check()
+        mine = [tree.schedule(seat.train, shards[Kind.TRAIN]) for seat in self.seats]
+        theirs = [tree.schedule(seat.validation, shards[Kind.EVALUATE]) for seat in self.seats]
+        keys = [seat.key if seat.shares else seat.place for seat in self.seats]
+        self.groups = tree.arrange(mine, keys, host_key(), shards[Kind.TRAIN], fan_in)
+        self.home = [self.seats[place] for place in self.groups[0].members]
+        self.leaders = [self.seats[group.members[0]] for group in self.groups[1:]]
+        self.spreads = [len(g.members) > 1 and self.size >= SPREAD for g in self.groups]
+        self.tails = {
+            Kind.TRAIN: Tails(mine, shards[Kind.TRAIN]),
+            Kind.EVALUATE: Tails(theirs, shards[Kind.EVALUATE]),
+        }
+        self.tails[Kind.MOMENTS] = self.tails[Kind.TRAIN]
+        self.slots = Arena.create(self.groups[0].rows, self.size)
+        self._join(self._prepare())
+        self._link()
+
+    def close(self) -> None:
+        self.roster.drop_links()
+        self.slots.close()
+
+    def send(self, seats: Iterable[Seat], op: Op, plan: Any = (0, 0, 0, 0)) -> None:
+        kind, epoch, step, steps = plan
+        frame = Frame(op, self.number, (epoch, step, steps, 0), kind=int(kind))
+        for seat in seats:
+            self.roster.send(seat, frame)
+
+    def collect(
+        self,
+        waiting: Iterable[Seat],
+        take: Callable[[Seat, Frame], bool],
+        patience: float,
+    ) -> None:
+        """Wait until `take` has said of every seat's frames that this was the last one.
+
+        Raises Lost when anybody is gone, a link broke, or someone stays silent too long.
+        """
+        missing = set(waiting)
+        end = time.monotonic() + patience
+        while missing:
+            for seat, frame in self.roster.frames(max(0.0, min(1.0, end - time.monotonic()))):
+                if frame.generation != self.number or seat not in self.seats:
+                    continue
+                if frame.op == Op.BROKEN:
+                    raise Lost(f"a link of task {seat.place} broke: {frame.body.decode()}")
+                if frame.op == Op.UNSHARED:
+                    seat.shares = False
+                    raise Lost(f"task {seat.place} shares no memory: {frame.body.decode()}")
+                if take(seat, frame):
+                    missing.discard(seat)
+            if self.roster.lost != self.lost:
+                raise Lost("a task is gone")
+            if missing and time.monotonic() > end:
+                for seat in missing:
+                    self.roster.lose(seat)
+                names = ", ".join(f"{s.place} on {s.host}" for s in missing)
+                raise Lost(f"no answer from task {names} in {patience:.0f} s")
+
+    def children(self) -> list[socket.socket]:
+        """The links of the driver, in the order of the tree."""
+        places = [self.groups[child].members[0] for child in self.groups[0].children]
+        return [self.roster.links[self.number, place] for place in places]
+
+    def _check(self) -> None:
+        for seat in self.seats:
+            if seat.size != self.size:
+                raise ValueError(
+                    f"task {seat.place} on {seat.host} has a flat vector of {seat.size}, the "
+                    f"driver of {self.size}: do both run the same dpnn and the same model?"
+                )
+
+    def _prepare(self) -> dict[int, dict[str, Any]]:
+        """Leaders make their host's memory and doors; what they say of them, by group."""
+        said: dict[int, dict[str, Any]] = {}
+        index = {self.seats[group.members[0]]: i for i, group in enumerate(self.groups) if i}
+        for leader, i in index.items():
+            group = self.groups[i]
+            body = json.dumps({"rows": group.rows, "door": bool(group.children)}).encode()
+            self.roster.send(leader, Frame(Op.PREPARE, self.number, body=body))
+
+        def take(seat: Seat, frame: Frame) -> bool:
+            said[index[seat]] = json.loads(frame.body)
+            return True
+
+        self.collect(index, take, JOINING)
+        return said
+
+    def _join(self, said: dict[int, dict[str, Any]]) -> None:
+        for i, group in enumerate(self.groups):
+            for order, place in enumerate(group.members):
+                body = self._seat(i, group, order, said)
+                frame = Frame(Op.JOIN, self.number, body=json.dumps(body).encode())
+                self.roster.send(self.seats[place], frame)
+        self.collect(self.seats, lambda seat, frame: True, JOINING)
+
+    def _seat(
+        self, i: int, group: tree.Group, order: int, said: dict[int, dict[str, Any]]
+    ) -> dict[str, Any]:
+        home = {"weights": ticket(self._weights), "slots": ticket(self.slots)}
+        count = len(group.members)
+        cuts = [self.size * k // count // 16 * 16 for k in range(count)] + [self.size]
+        seat: dict[str, Any] = {
+            **{key: (said[i] if i else home)[key] for key in ("weights", "slots")},
+            "rows": group.rows,
+            "first": group.slots[order],
+            "adds": group.adds,
+            "slice": (cuts[order], cuts[order + 1]),
+            "leads": bool(i) and order == 0,
+        }
+        if seat["leads"]:
+            seat |= {
+                "parent": said[group.parent]["door"] if group.parent else self.roster.address,
+                "children": [
+                    (self.groups[c].members[0], len(self.groups[c].up)) for c in group.children
+                ],
+                "own": group.own,
+                "gather": group.gather,
+                "up": [row for _, row in group.up],
+                "others": count > 1,
+                "spread": self.spreads[i],
+            }
+        return seat
+
+    def _link(self) -> None:
+        """The driver's end of the tree: its links, and where the root's sum comes to lie."""
+        group = self.groups[0]
+        wanted = {(self.number, self.groups[c].members[0]) for c in group.children}
+        end = time.monotonic() + JOINING
+        while not wanted <= self.roster.links.keys():
+            for _ in self.roster.frames(0.1):
+                pass
+            if self.roster.lost != self.lost or time.monotonic() > end:
+                raise Lost("a host has not linked up with the driver")
+        own = [self.slots.rows[row] for row in group.own]
+        counts = [len(self.groups[child].up) for child in group.children]
+        [(_, row)] = group.up
+        self.total = own[row] if row < len(own) else np.empty(self.size, np.float32)
+        target = None if row < len(own) else (row, self.total)
+        sockets = self.children()
+        self.adder = links.Gather(
+            self.size, own, list(zip(sockets, counts, strict=True)), group.gather, target
+        )
+
+
+class Tails:
+    """The small sums of all tasks: float64, added on the driver in canonical order."""
+
+    def __init__(self, schedules: list[tree.Schedule], num_shards: int) -> None:
+        nodes: dict[tree.Node, int] = {}
+        self.counts = []  # how many nodes each task sends
+        for plan in schedules:
+            self.counts.append(len(plan.nodes))
+            nodes |= {node: len(nodes) + i for i, node in enumerate(plan.nodes)}
+        self.rows = len(nodes)
+        self._starts = np.cumsum([0, *self.counts])
+        self._adds, left = tree.additions(nodes, num_shards)
+        self._root = min(left.values(), default=0)
+        self._sums = np.empty((0, 0))
+
+    def put(self, place: int, rows: np.ndarray) -> None:
+        """rows (nodes, k) of one task."""
+        if self._sums.shape != (self.rows, rows.shape[1]):
+            self._sums = np.zeros((self.rows, rows.shape[1]))
+        self._sums[self._starts[place] : self._starts[place + 1]] = rows
+
+    def total(self) -> np.ndarray:
+        for dst, src in self._adds:
+            self._sums[dst] += self._sums[src]
+        return self._sums[self._root].copy()

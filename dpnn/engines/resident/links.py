@@ -1,0 +1,102 @@
+"""Vectors between hosts: bare bytes on connections of their own, piece by piece.
+
+Sizes, order and number of vectors are agreed when a generation begins, so nothing but the numbers
+travels. A piece goes on up or down the tree as soon as it is there: a deep tree costs no more
+than its slowest link. Any fault raises OSError and ends the generation.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from dpnn.engines.resident.tree import Adds
+
+PIECE = 1 << 16  # floats
+
+
+def pieces(low: int, high: int) -> Iterator[slice]:
+    for start in range(low, high, PIECE):
+        yield slice(start, min(start + PIECE, high))
+
+
+def send(sock: socket.socket, array: np.ndarray) -> None:
+    sock.sendall(memoryview(array.data).cast("B"))
+
+
+def receive(sock: socket.socket, array: np.ndarray) -> None:
+    view = memoryview(array.data).cast("B")
+    while view:
+        got = sock.recv_into(view)
+        if not got:
+            raise ConnectionError("a link of the tree was closed by the other side")
+        view = view[got:]
+
+
+def add(rows: Sequence[np.ndarray] | np.ndarray, adds: Adds, low: int, high: int) -> None:
+    """Do the additions over [low, high), a piece at a time so that it stays in the cache."""
+    if adds:
+        for piece in pieces(low, high):
+            for dst, src in adds:
+                np.add(rows[dst][piece], rows[src][piece], out=rows[dst][piece])
+
+
+class Gather:
+    """The additions where links meet: own rows and the children's, piece by piece.
+
+    own       arrays of this host, added into
+    children  (connection, number of vectors it sends)
+    adds      over rows: own first, then the children's
+    target    (row, array): this row of the children's is received straight into the array
+    """
+
+    def __init__(
+        self,
+        size: int,
+        own: Sequence[np.ndarray],
+        children: Sequence[tuple[socket.socket, int]],
+        adds: Adds,
+        target: tuple[int, np.ndarray] | None = None,
+    ) -> None:
+        self.size = size
+        self.own = own
+        self.children = children
+        self.adds = adds
+        self.target = target
+        count = sum(n for _, n in children)
+        self._scratch = np.empty((count, min(size, PIECE)), np.float32)
+
+    def run(self, parent: socket.socket | None = None, up: Sequence[int] = ()) -> None:
+        """Receive, add, and send the rows `up` to the parent."""
+        for piece in pieces(0, self.size):
+            rows = [array[piece] for array in self.own]
+            rows += [scratch[: piece.stop - piece.start] for scratch in self._scratch]
+            if self.target is not None:
+                row, array = self.target
+                rows[row] = array[piece]
+            index = len(self.own)
+            for sock, count in self.children:
+                for _ in range(count):
+                    receive(sock, rows[index])
+                    index += 1
+            for dst, src in self.adds:
+                np.add(rows[dst], rows[src], out=rows[dst])
+            if parent is not None:
+                for row in up:
+                    send(parent, rows[row])
+
+
+def relay(parent: socket.socket, weights: np.ndarray, children: Sequence[socket.socket]) -> None:
+    """Take the weights from above and pass every piece on at once."""
+    for piece in pieces(0, weights.size):
+        receive(parent, weights[piece])
+        for child in children:
+            send(child, weights[piece])
+
+
+def spread(weights: np.ndarray, children: Sequence[socket.socket]) -> None:
+    for piece in pieces(0, weights.size):
+        for child in children:
+            send(child, weights[piece])

@@ -1,0 +1,119 @@
+"""Control frames: what driver and tasks say to each other, and how it is authenticated.
+
+    header   op u8, set u8, generation u32, four i64, body length u32      little endian
+    mac      16 bytes: HMAC-SHA256(session key, side, sequence number, header, body)
+    body     bounded; JSON, float64 sums or an error line, as the op says
+
+A frame that is forged, replayed, reordered or too long ends the connection. Nothing is unpickled.
+Bulk vectors (see `links`) travel bare on connections of their own.
+"""
+
+from __future__ import annotations
+
+import hmac
+import socket
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+HEADER = struct.Struct("<BBIqqqqI")
+_COUNTED = struct.Struct("<BQ")
+MAC = 16
+BODY_LIMIT = 1 << 24
+
+
+class Op(IntEnum):
+    """Driver to task, then task to driver."""
+
+    PREPARE = 1  # leader of a host: make the shared memory and, if asked, a listener
+    JOIN = 2  # your place in this generation: memory, slices, parent, children
+    STEP = 3  # take the weights, compute your shards
+    REDUCE = 4  # add your slice of the host's slots
+    GATHER = 5  # leader: add what the children send, send it up
+    STOP = 6  # leave, with success
+    READY = 16  # PREPARE or JOIN is done
+    WEIGHTS = 17  # leader: the weights are in this host's memory
+    DONE = 18  # STEP, REDUCE or GATHER is done; for STEP the body is sums and seconds
+    FAILED = 19  # the computation failed; numbers = (shard or -1, …), the body is the line
+    BROKEN = 20  # a link to another task broke
+    UNSHARED = 21  # the shared memory can't be opened from here
+
+
+class Frame(NamedTuple):
+    """One message, either way."""
+
+    op: int
+    generation: int = 0
+    numbers: tuple[int, int, int, int] = (0, 0, 0, 0)
+    body: bytes = b""
+    kind: int = 0  # the plan's Kind
+
+
+class Channel:
+    """An authenticated connection that carries frames. Used by one thread on each side."""
+
+    def __init__(self, sock: socket.socket, key: bytes, side: int) -> None:
+        tune(sock)
+        self.sock = sock
+        self.bytes = 0
+        self._key = key
+        self._side = side
+        self._sent = 0
+        self._received = 0
+
+    def send(self, frame: Frame, timeout: float | None = 10.0) -> None:
+        head = HEADER.pack(frame.op, frame.kind, frame.generation, *frame.numbers, len(frame.body))
+        mac = self._mac(self._side, self._sent, head, frame.body)
+        self._sent += 1
+        self.bytes += len(head) + MAC + len(frame.body)
+        self.sock.settimeout(timeout)
+        self.sock.sendall(head + mac + frame.body)
+
+    def receive(self, timeout: float | None = 10.0) -> Frame:
+        """The next frame. ConnectionError on an end or a forgery, TimeoutError on silence."""
+        self.sock.settimeout(timeout)
+        raw = read_exactly(self.sock, HEADER.size + MAC)
+        head, mac = raw[: HEADER.size], raw[HEADER.size :]
+        op, kind, generation, a, b, c, d, length = HEADER.unpack(head)
+        if length > BODY_LIMIT:
+            raise ConnectionError(f"a frame of {length} bytes exceeds the limit of {BODY_LIMIT}")
+        body = read_exactly(self.sock, length) if length else b""
+        if not hmac.compare_digest(mac, self._mac(1 - self._side, self._received, head, body)):
+            raise ConnectionError("a frame with a wrong signature")
+        self._received += 1
+        self.bytes += len(raw) + length
+        return Frame(op, generation, (a, b, c, d), body, kind)
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def _mac(self, side: int, count: int, head: bytes, body: bytes) -> bytes:
+        return hmac.digest(self._key, _COUNTED.pack(side, count) + head + body, "sha256")[:MAC]
+
+
+def read_exactly(sock: socket.socket, length: int) -> bytes:
+    data = sock.recv(length)
+    if len(data) == length:
+        return data
+    parts = [data]
+    missing = length - len(data)
+    while missing:
+        if not parts[-1]:
+            raise ConnectionError("the connection was closed by the other side")
+        parts.append(sock.recv(min(missing, 1 << 20)))
+        missing -= len(parts[-1])
+    return b"".join(parts)
+
+
+def tune(sock: socket.socket, silence: int = 30) -> None:
+    """No delay for small frames; a vanished host is noticed after about `silence` seconds."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", silence // 2),
+        ("TCP_KEEPINTVL", silence // 6),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", silence * 1000),
+    ):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
