@@ -7,6 +7,7 @@ losses, model, optim; then the other layers as you like.
 from dpnn.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from dpnn.nn.backend import array_module
 from dpnn.nn.compose import Add, Concatenate, Input, Residual, Sequential
+from dpnn.nn.conv import AveragePool2D, Conv1D, Conv2D, GlobalAveragePool, MaxPool2D
 from dpnn.nn.dense import Dense, Embedding, PositionalEmbedding
 from dpnn.nn.gradcheck import gradient_check
 from dpnn.nn.layer import Context, Layer, ShapeError

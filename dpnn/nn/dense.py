@@ -58,7 +58,7 @@ class Embedding(Layer):
             outside = f"{int(ids.min())} to {int(ids.max())}"
             raise ValueError(f"{ctx.name} takes numbers from 0 to {self.words - 1}, got {outside}")
         y = ctx.empty("y", (*x.shape, self.units))
-        ctx.xp.take(p["W"], ids, axis=0, out=y.reshape(-1, self.units), mode="clip")
+        ctx.xp.take(p["W"], ids, axis=0, out=y.reshape(-1, self.units))
         return y, ids
 
     def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> None:
