@@ -72,7 +72,7 @@ def test_inputs_are_left_alone(case: Case) -> None:
 
 def test_buffers_are_reused_and_changing_batch_sizes_do_not_show(case: Case) -> None:
     net, x = network(case), case.inputs(9)
-    for rows in (9, 2, 5, 9, 3):
+    for rows in (2, 9, 3, 5, 9):
         if rows < case.smallest:
             continue
         some = rows_of(x, slice(0, rows))

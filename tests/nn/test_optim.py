@@ -103,3 +103,31 @@ def test_adam_first_step_is_the_learning_rate() -> None:
     g = np.random.default_rng(0).standard_normal(w.shape)
     adam.update(adam.init(layout, w), w, g.copy())
     np.testing.assert_allclose(w - before, -0.25 * np.sign(g), rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [nn.SGD, nn.RMSProp, nn.Adagrad, nn.AdamW, nn.Lion])
+def test_decay_spares_biases(make: type[nn.Optimizer]) -> None:
+    """Without a gradient a matrix shrinks by η λ, a bias (and a norm's scale) stays."""
+    layout, w = vector(40, np.float64)
+    before, optimizer = w.copy(), make(0.1, weight_decay=0.5)
+    optimizer.update(optimizer.init(layout, w), w, np.zeros_like(w))
+    np.testing.assert_allclose(w[:-4], 0.95 * before[:-4], rtol=1e-12)
+    assert np.array_equal(w[-4:], before[-4:])
+
+
+def test_lamb_steps_are_as_long_as_the_weights_allow() -> None:
+    layout, w = vector(40, np.float64)
+    before, lamb = w.copy(), nn.LAMB(0.1, weight_decay=0.0)
+    g = np.random.default_rng(0).standard_normal(w.shape)
+    lamb.update(lamb.init(layout, w), w, 1000 * g)
+    matrix = slice(0, 36)
+    step = np.linalg.norm((w - before)[matrix])
+    assert step == pytest.approx(0.1 * np.linalg.norm(before[matrix]))
+
+
+def test_lion_steps_are_signs() -> None:
+    layout, w = vector(40, np.float64)
+    before, g = w.copy(), np.random.default_rng(0).standard_normal(w.shape)
+    lion = nn.Lion(0.01)
+    lion.update(lion.init(layout, w), w, g.copy())
+    np.testing.assert_allclose(before - w, 0.01 * np.sign(g), rtol=1e-9)
