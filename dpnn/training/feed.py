@@ -43,12 +43,16 @@ class Feed:
         return input_shape(self.train) if self.in_memory else self.train.input_shape
 
     @property
+    def rows_of_shards(self) -> list[int]:
+        return [part.rows for part in (self.train if self.in_memory else self.train.handles)]
+
+    @property
     def num_shards(self) -> int:
-        return len(self.train) if self.in_memory else self.train.num_shards
+        return len(self.rows_of_shards)
 
     @property
     def num_rows(self) -> int:
-        return sum(s.rows for s in self.train) if self.in_memory else self.train.rows
+        return sum(self.rows_of_shards)
 
     @property
     def source(self) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from dpnn.engines import metrics
 from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, Sums
 from dpnn.engines.worker import Program
+from dpnn.training.checkpoints import Checkpoint, Progress
 from dpnn.training.feed import Feed
-from dpnn.training.history import History, advice, ledger
+from dpnn.training.history import advice, ledger
 from dpnn.training.update import Update
 
 if TYPE_CHECKING:
@@ -35,35 +36,60 @@ class Fit:
             micro_batch=trainer.micro_batch,
             device=trainer.device,
         )
-        self.history = History()
         self.update = Update(
             network.layout, trainer.optimizer, clip_norm=trainer.clip_norm, ema=trainer.ema
         )
         self.engine_name = trainer.engine
         self._open(trainer.engine, network.weights)
         self.state = self.update.start(self._weights)
+        self.progress = Progress()
         self._update_seconds = 0.0
 
     def run(self) -> np.ndarray:
         """All epochs; returns the weights to keep."""
-        self._moments()
-        steps = max(1, ceil(self.feed.num_rows / self.trainer.batch_size))
-        best, best_loss, stale = None, np.inf, 0
-        for epoch in range(1, self.trainer.epochs + 1):
-            row = self._epoch(epoch, steps)
-            self.history.append(row)
-            if "val_loss" not in row:
-                continue
-            if hasattr(self.trainer.optimizer, "observe"):
-                self.trainer.optimizer.observe(self.state.optimizer, row["val_loss"])
-            if self.trainer.patience is None:
-                continue
-            stale += 1
-            if row["val_loss"] < best_loss:
-                best, best_loss, stale = self.state.best.copy(), row["val_loss"], 0
-            elif stale >= self.trainer.patience:
-                break
-        return self.state.best.copy() if best is None else best
+        trainer = self.trainer
+        checkpoint = None
+        if trainer.checkpoints is not None:
+            checkpoint = Checkpoint(trainer.checkpoints, self._training())
+            self.progress = checkpoint.restore(self.state)
+        progress = self.progress
+        if progress.epoch == 0:
+            self._moments()
+        steps = max(1, ceil(self.feed.num_rows / trainer.batch_size))
+        while progress.epoch < trainer.epochs and not self._stalled():
+            row = self._epoch(progress.epoch + 1, steps)
+            progress.history.append(row)
+            progress.epoch += 1
+            self._judge(row)
+            if checkpoint is not None:
+                checkpoint.save(self.state, progress)
+        return self.state.best.copy() if progress.best is None else progress.best
+
+    def _judge(self, row: dict[str, Any]) -> None:
+        """Tell the schedule, and remember the best epoch where `patience` asks for it."""
+        loss = row.get("val_loss", row["loss"])
+        self.trainer.optimizer.observe(self.state.optimizer, loss)
+        if self.trainer.patience is None:
+            return
+        progress = self.progress
+        progress.stale += 1
+        if loss < progress.best_loss:
+            progress.best, progress.best_loss, progress.stale = self.state.best.copy(), loss, 0
+
+    def _stalled(self) -> bool:
+        patience = self.trainer.patience
+        return patience is not None and self.progress.stale >= patience
+
+    def _training(self) -> dict[str, Any]:
+        """What must be equal for a checkpoint to be this training's."""
+        trainer = self.trainer
+        names = ("seed", "batch_size", "micro_batch", "ema", "clip_norm")
+        return {
+            **{name: nn.to_spec(getattr(trainer, name)) for name in ("model", "loss", "optimizer")},
+            **{name: getattr(trainer, name) for name in names},
+            "input_shape": self.network.input_shape,
+            "rows": self.feed.rows_of_shards,
+        }
 
     def close(self) -> None:
         self.engine.close()

@@ -40,6 +40,8 @@ class Trainer:
     micro_batch  the most rows of one pass on a shard; larger steps add up several passes
     ema          evaluate and keep an exponential moving average of the weights, e.g. 0.999
     patience     stop after so many epochs without a lower validation loss, and keep the best
+    checkpoints  a folder (any file system that Spark reaches): the state after each epoch. A fit
+                 that finds its own there goes on from it, bit for bit
     device       "cpu", or "gpu" where the tasks have one and CuPy
     progress     a progress bar; None: where standard error is a terminal
     """
@@ -55,6 +57,7 @@ class Trainer:
     micro_batch: int = 1024
     ema: float | None = None
     patience: int | None = None
+    checkpoints: str | None = None
     device: str = "cpu"
     progress: bool | None = None
 
@@ -111,4 +114,4 @@ class Trainer:
         finally:
             source.close()
         model = TrainedModel(network, self.loss, source.columns, source.source)
-        return Result(model, fit.history, fit.engine_name, source.num_shards)
+        return Result(model, fit.progress.history, fit.engine_name, source.num_shards)

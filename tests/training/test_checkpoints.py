@@ -1,0 +1,51 @@
+"""A fit that goes on from a checkpoint is the fit that was never stopped."""
+
+import numpy as np
+import pytest
+
+from dpnn import Trainer, nn
+
+RNG = np.random.default_rng(1)
+X = RNG.standard_normal((200, 4)).astype(np.float32)
+Y = (X.sum(1) > 0).astype(np.int32)
+MODEL = nn.Sequential(nn.Dense(8), nn.BatchNorm(), nn.ReLU(), nn.Dropout(0.3), nn.Dense(2))
+
+
+def fit(folder, epochs, **changes):
+    settings = {"optimizer": nn.Adam(1e-2), "ema": 0.9, "patience": 50, "batch_size": 20}
+    trainer = Trainer(
+        MODEL,
+        nn.SoftmaxCrossEntropy(),
+        epochs=epochs,
+        checkpoints=None if folder is None else str(folder),
+        progress=False,
+        **{**settings, **changes},
+    )
+    return trainer.fit((X, Y), validation=(X[:50], Y[:50]), num_shards=3)
+
+
+def test_resumed_equals_undisturbed(tmp_path):
+    whole = fit(None, 5)
+    fit(tmp_path / "ck", 2)
+    resumed = fit(tmp_path / "ck", 5)
+    assert np.array_equal(whole.model.weights, resumed.model.weights)
+    assert resumed.history["val_loss"] == whole.history["val_loss"]
+    again = fit(tmp_path / "ck", 5)  # nothing left to do
+    assert np.array_equal(again.model.weights, whole.model.weights)
+
+
+def test_another_training_is_refused(tmp_path):
+    fit(tmp_path, 1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=r"belongs to a training with seed = 0, this one has 1"):
+        fit(tmp_path, 2, seed=1)
+    with pytest.raises(ValueError, match=r"training with optimizer = .*Adam.*this one has .*SGD"):
+        fit(tmp_path, 2, optimizer=nn.SGD(0.1))
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"junk" * 100])
+def test_damaged_file_is_one_clear_line(tmp_path, damage):
+    (tmp_path / "checkpoint.safetensors").write_bytes(damage)
+    with pytest.raises(ValueError, match="is not a checkpoint of dpnn, or damaged"):
+        fit(tmp_path, 2)
