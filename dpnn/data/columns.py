@@ -40,6 +40,18 @@ def resolve(
     num_classes: int | None,
 ) -> tuple[DataFrame, Spec]:
     """The DataFrame with just the columns to read, and what to make of them."""
+    columns, spec = choose(df, inputs, label, weight, num_classes)
+    return df.select(*columns), spec
+
+
+def choose(
+    df: DataFrame,
+    inputs: Inputs,
+    label: str | Sequence[str] | None = None,
+    weight: str | None = None,
+    num_classes: int | None = None,
+) -> tuple[list[SparkColumn], Spec]:
+    """The columns to select, in the order in which the spec takes them."""
     wanted: list[tuple[str, str | Sequence[str]]] = []
     if isinstance(inputs, Mapping):
         wanted += [(f"x.{name}", columns) for name, columns in inputs.items()]
@@ -54,8 +66,8 @@ def resolve(
         part, chosen = _part(df, name, columns)
         parts.append(part)
         selected += chosen
-    frame = df.select(*(column.alias(f"c{i}") for i, column in enumerate(selected)))
-    return frame, Spec(tuple(parts), num_classes)
+    aliased = [column.alias(f"c{i}") for i, column in enumerate(selected)]
+    return aliased, Spec(tuple(parts), num_classes)
 
 
 def column_names(inputs: Inputs) -> list[str]:

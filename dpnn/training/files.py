@@ -1,0 +1,180 @@
+"""Whole files on this machine or on any Hadoop file system that Spark reaches.
+
+A path with no scheme, or with file:, lies on this machine and needs no Spark. Any other (hdfs:,
+s3a:, …) goes through the running Spark session. Files are published whole: a reader sees the old
+content or the new, never a part. Driver.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters or more: C:\ is a drive
+
+
+def local(path: str | os.PathLike[str]) -> Path | None:
+    """The path on this machine, or None where it lies on another file system."""
+    text = os.fspath(path)
+    if not _SCHEME.match(text):
+        return Path(text).expanduser()
+    parts = urlsplit(text)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a file or directory."""
+    here = local(path)
+    return here.exists() if here else _Remote(os.fspath(path)).exists()
+
+
+def names(folder: str | os.PathLike[str]) -> list[str]:
+    """The names of what lies in a folder, sorted; none where there is no folder."""
+    here = local(folder)
+    if here is None:
+        return _Remote(os.fspath(folder)).names()
+    return sorted(p.name for p in here.iterdir()) if here.is_dir() else []
+
+
+def delete(path: str | os.PathLike[str]) -> None:
+    """Remove a file, where there is one."""
+    here = local(path)
+    if here is None:
+        _Remote(os.fspath(path)).delete()
+    else:
+        here.unlink(missing_ok=True)
+
+
+def read(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file; errors as `opened`."""
+    with opened(path) as here:
+        return here.read_bytes()
+
+
+def write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Make or replace the file at `path`, atomically; missing directories are made."""
+    here = local(path)
+    if here is None:
+        _Remote(os.fspath(path)).write(data)
+        return
+    if here.is_dir():
+        raise IsADirectoryError(f"{path} is a directory: name a file in it")
+    here.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{here.name}.", dir=here.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(part).chmod(0o666 & ~_umask())
+        Path(part).replace(here)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A local path with the content of `path`: the file itself, or a copy while in `with`.
+
+    FileNotFoundError, IsADirectoryError name what is wrong with the path.
+    """
+    here = local(path)
+    if here is None:
+        with tempfile.TemporaryDirectory(prefix="dpnn-") as scratch:
+            yield _Remote(os.fspath(path)).fetch(Path(scratch) / "file")
+        return
+    if not here.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    if here.is_dir():
+        raise IsADirectoryError(f"{path} is a directory: name a file in it")
+    yield here
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class _Remote:
+    """One path on a Hadoop file system, by way of the JVM of the running session."""
+
+    def __init__(self, uri: str) -> None:
+        from pyspark import SparkContext
+
+        self.uri = uri
+        sc: Any = SparkContext._active_spark_context
+        if sc is None:
+            raise RuntimeError(f"{uri} needs a running Spark session: start one, or use file:")
+        self._gateway, self._jvm = sc._gateway, sc._jvm
+        self._hadoop = sc._jvm.org.apache.hadoop.fs
+        self._conf = sc._jsc.hadoopConfiguration()
+        self._path = self._hadoop.Path(uri)
+        with self._told():
+            self._fs = self._path.getFileSystem(self._conf)
+
+    def exists(self) -> bool:
+        with self._told():
+            return bool(self._fs.exists(self._path))
+
+    def names(self) -> list[str]:
+        with self._told():
+            if not self._fs.exists(self._path):
+                return []
+            return sorted(status.getPath().getName() for status in self._fs.listStatus(self._path))
+
+    def delete(self) -> None:
+        with self._told():
+            self._fs.delete(self._path, False)
+
+    def fetch(self, to: Path) -> Path:
+        with self._told():
+            if not self._fs.exists(self._path):
+                raise FileNotFoundError(f"no such file: {self.uri}")
+            if self._fs.getFileStatus(self._path).isDirectory():
+                raise IsADirectoryError(f"{self.uri} is a directory: name a file in it")
+            self._fs.copyToLocalFile(False, self._path, self._hadoop.Path(to.as_uri()), True)
+        return to
+
+    def write(self, data: bytes) -> None:
+        """By a local file, ten times as fast as handing the bytes to the JVM, and a rename."""
+        part = self._hadoop.Path(self._path.getParent(), f".{self._path.getName()}.{os.getpid()}")
+        with tempfile.TemporaryDirectory(prefix="dpnn-") as scratch, self._told():
+            if self._fs.exists(self._path) and self._fs.getFileStatus(self._path).isDirectory():
+                raise IsADirectoryError(f"{self.uri} is a directory: name a file in it")
+            source = Path(scratch) / "file"
+            source.write_bytes(data)
+            self._fs.mkdirs(self._path.getParent())
+            here = self._hadoop.Path(source.as_uri())
+            self._fs.copyFromLocalFile(False, True, here, part)
+            try:
+                self._replace(part)
+            except BaseException:
+                self._fs.delete(part, False)
+                raise
+
+    def _replace(self, part: Any) -> None:
+        """Rename over what is there; FileSystem.rename would refuse."""
+        rename = getattr(self._jvm, "org.apache.hadoop.fs.Options$Rename")
+        options = self._gateway.new_array(rename, 1)
+        options[0] = rename.OVERWRITE
+        context = self._hadoop.FileContext.getFileContext(self._path.toUri(), self._conf)
+        context.rename(part, self._path, options)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Java's errors as one OSError line."""
+        from py4j.protocol import Py4JJavaError
+
+        try:
+            yield
+        except Py4JJavaError as error:
+            reason = str(error.java_exception.toString()).splitlines()[0]
+            raise OSError(f"cannot reach {self.uri}: {reason}") from error

@@ -1,0 +1,88 @@
+"""Whole files, here and through Hadoop: published atomically, errors by name."""
+
+import os
+
+import pytest
+
+from dpnn.training import files
+
+
+@pytest.fixture(params=["plain", "file uri"])
+def folder(request, tmp_path):
+    return str(tmp_path) if request.param == "plain" else tmp_path.as_uri()
+
+
+def check_life_of_a_file(path, folder):
+    assert not files.exists(path)
+    files.write(path, b"first")
+    files.write(path, b"second, longer")
+    assert files.exists(path)
+    assert files.read(path) == b"second, longer"
+    assert [name for name in files.names(folder) if not name.startswith(".")] == ["model 1.bin"]
+    with files.opened(path) as here:
+        assert here.read_bytes() == b"second, longer"
+    files.delete(path)
+    files.delete(path)
+    assert not files.exists(path)
+
+
+def test_a_file_is_written_replaced_read_and_deleted(folder):
+    check_life_of_a_file(f"{folder}/made/model 1.bin", f"{folder}/made")
+
+
+def test_the_same_through_hadoop(spark_session, tmp_path, monkeypatch):
+    here = files.local
+    monkeypatch.setattr(files, "local", lambda path: None)
+    folder = f"file:{tmp_path}/made"
+    check_life_of_a_file(f"{folder}/model 1.bin", folder)
+    monkeypatch.setattr(files, "local", here)
+    left = [name for name in files.names(tmp_path / "made") if not name.endswith(".crc")]
+    assert not left, "a part was left"
+
+
+def test_hadoop_errors_are_one_line(spark_session):
+    with pytest.raises(OSError, match=r'cannot reach nope://x/y: .*No FileSystem.*"nope"') as told:
+        files.read("nope://x/y")
+    assert "\n" not in str(told.value)
+
+
+def test_names_of_no_folder_are_none(tmp_path):
+    assert files.names(tmp_path / "nowhere") == []
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_part(tmp_path, monkeypatch):
+    path = tmp_path / "model.bin"
+    files.write(path, b"old")
+
+    def full(_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert files.names(tmp_path) == ["model.bin"]
+
+
+def test_missing_files_and_directories_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no such file: .*gone.bin"):
+        files.read(tmp_path / "gone.bin")
+    with pytest.raises(IsADirectoryError, match="is a directory"):
+        files.read(tmp_path)
+    with pytest.raises(IsADirectoryError, match="is a directory"):
+        files.write(tmp_path, b"")
+
+
+def test_a_new_file_has_the_rights_of_the_umask(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    files.write(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == plain.stat().st_mode
+
+
+def test_without_spark_a_remote_path_says_what_it_needs(monkeypatch):
+    from pyspark import SparkContext
+
+    monkeypatch.setattr(SparkContext, "_active_spark_context", None)
+    with pytest.raises(RuntimeError, match="hdfs://x/y needs a running Spark session"):
+        files.read("hdfs://x/y")
