@@ -5,6 +5,7 @@ losses, model, optim; then the other layers as you like.
 """
 
 from dpnn.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from dpnn.nn.attention import MultiHeadAttention
 from dpnn.nn.backend import array_module
 from dpnn.nn.compose import Add, Concatenate, Input, Residual, Sequential
 from dpnn.nn.conv import AveragePool2D, Conv1D, Conv2D, GlobalAveragePool, MaxPool2D
@@ -35,6 +36,7 @@ from dpnn.nn.optim import (
     clip_by_global_norm,
 )
 from dpnn.nn.params import Layout
+from dpnn.nn.recurrent import GRU, LSTM
 from dpnn.nn.schedules import (
     CosineDecay,
     ExponentialDecay,
