@@ -20,12 +20,14 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+from py4j.protocol import Py4JError
 from pyspark import RDD, SparkContext, StorageLevel, TaskContext
 from pyspark.sql import DataFrame
 
@@ -38,6 +40,8 @@ from dpnn.data.shards import Shape, Shard, as_shard
 from dpnn.data.shipping import ship
 
 R = TypeVar("R")
+_LEVEL = StorageLevel.MEMORY_AND_DISK
+_FORGET_SECONDS = 10
 _REPAIRS = 3  # times in a row that one job's lost files are made again
 
 
@@ -103,8 +107,13 @@ class SparkShards:
         facts = self._cached.mapPartitions(lambda facts: _damaged(facts, layout), True).collect()
         damaged = [fact["handle"][0] for fact in facts if not fact["whole"]]
         if damaged:
+            old = {fact["handle"][3] for fact in facts if not fact["whole"]}
             self._forget(damaged)
             facts = self._cached.collect()
+            deadline = time.monotonic() + _FORGET_SECONDS
+            while any(fact["handle"][3] in old for fact in facts) and time.monotonic() < deadline:
+                time.sleep(0.05)  # executors drop blocks in their own time
+                facts = self._cached.collect()
         expected = {h.shard: (h.rows, h.checksum) for h in self.handles}
         self.handles = list(_verified(facts, expected, layout))
         return damaged
@@ -133,12 +142,24 @@ class SparkShards:
         self.close()
 
     def _forget(self, shards: list[int]) -> None:
-        """Drop cached handles, so that Spark computes just these partitions again."""
+        """Drop cached handles, so that Spark computes just these partitions again.
+
+        Spark offers no such call for single partitions. Where its insides are not as expected,
+        all handles are dropped.
+        """
         jvm: Any = self.sc._jvm
         context: Any = self.sc._jsc.sc()
-        blocks = context.env().blockManager().master()
-        for shard in shards:
-            blocks.removeBlock(jvm.org.apache.spark.storage.RDDBlockId(self._cached.id(), shard))
+        try:
+            env = jvm.java.lang.Class.forName("org.apache.spark.SparkEnv")
+            field = env.getDeclaredField("blockManager")  # py4j cannot list SparkEnv's methods
+            field.setAccessible(True)
+            blocks = field.get(context.env()).master()
+            for shard in shards:
+                block = jvm.org.apache.spark.storage.RDDBlockId(self._cached.id(), shard)
+                blocks.removeBlock(block)
+        except Py4JError:
+            self._cached.unpersist(blocking=True)
+            self._cached.persist(_LEVEL)
 
 
 def ingest(
@@ -188,7 +209,7 @@ def _lay_down(frame: DataFrame, spec: Spec, num_shards: int) -> RDD:
 
     pieces = frame.mapInArrow(split, ingest_tasks.travel_schema(spec))
     facts = pieces.repartitionById(num_shards, "shard").mapInArrow(write, "fact string")
-    return facts.rdd.map(lambda row: json.loads(row.fact)).persist(StorageLevel.MEMORY_AND_DISK)
+    return facts.rdd.map(lambda row: json.loads(row.fact)).persist(_LEVEL)
 
 
 def _check(facts: list[dict], spec: Spec) -> None:

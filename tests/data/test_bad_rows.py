@@ -55,7 +55,7 @@ def test_bad_labels_and_weights(df):
         ingest(df, "good", "label", num_classes=7)
     with pytest.raises(DataError, match="'half' has 20 values that are no class"):
         ingest(df, "good", "half", num_classes=100)
-    with pytest.raises(DataError, match="'weight' has 3 negative weights, e.g. -3"):
+    with pytest.raises(DataError, match=r"'weight' has 3 negative weights, e.g. -3"):
         ingest(df, "good", "label", "weight")
 
 

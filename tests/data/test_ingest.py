@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from pyspark.ml.linalg import Vectors
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812
 
 from dpnn.data.arrays import from_arrays
 from dpnn.data.ingest import ingest
@@ -95,7 +95,11 @@ def test_nested_arrays_keep_their_shape(df):
 
 def test_vectors_dense_and_sparse(spark_session):
     rows = [
-        (Vectors.dense([float(i), 2.0, 0.0]) if i % 2 else Vectors.sparse(3, {0: float(i), 1: 2.0}),)
+        (
+            Vectors.dense([float(i), 2.0, 0.0])
+            if i % 2
+            else Vectors.sparse(3, {0: float(i), 1: 2.0}),
+        )
         for i in range(10)
     ]
     frame = spark_session.createDataFrame(rows, ["features"])

@@ -74,7 +74,8 @@ def test_round_floats_do_not_collide():
 
 def test_shards_are_balanced():
     counts = np.bincount(place(row_hashes(rows(20_000)), 8), minlength=8)
-    assert counts.min() > 0.9 * 2_500 and counts.max() < 1.1 * 2_500
+    assert counts.min() > 0.9 * 2_500
+    assert counts.max() < 1.1 * 2_500
 
 
 def test_many_copies_of_one_row_spread_and_few_stay_together():

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812
 
 from dpnn.data.files import MissingShard, open_shard
-from dpnn.data.ingest import SourceChanged, ingest
+from dpnn.data.ingest import _LEVEL, SourceChanged, ingest
 from dpnn.data.source import read
 
 
@@ -84,6 +84,7 @@ def lose_everything(shards) -> None:
     for handle in shards.handles:
         shutil.rmtree(handle.path)
     shards._cached.unpersist(blocking=True)
+    shards._cached.persist(_LEVEL)
 
 
 def test_lost_handles_are_recomputed_within_the_job(shards):
@@ -122,9 +123,10 @@ def test_a_source_overwritten_between_reads_is_an_error(spark_session, tmp_path)
 
 def drop_shuffle_files(shards) -> None:
     """As a lost executor does: what was shuffled must be read from the source again."""
-    for root in {Path(h.path).parent.parent for h in shards.handles}:
-        for file in root.glob("*/shuffle_*"):
-            file.unlink()
+    (root,) = {Path(h.path).parent.parent for h in shards.handles}
+    cleaner = shards.sc._jsc.sc().cleaner().get()
+    for shuffle in {int(file.name.split("_")[1]) for file in root.glob("*/shuffle_*")}:
+        cleaner.doCleanupShuffle(shuffle, True)
 
 
 def test_close_deletes_the_files_and_may_be_called_twice(shards):
