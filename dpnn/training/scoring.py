@@ -54,6 +54,10 @@ class Tally:
         self.tail = np.zeros(metrics.tail_size(scorer.loss))
         self.confusion = np.zeros((self.classes, self.classes), np.int64)
 
+    @property
+    def rows(self) -> int:
+        return int(self.tail[metrics.ROWS])
+
     def add(self, network: nn.Network, x: Any, y: np.ndarray, w: np.ndarray | None) -> None:
         """Rows of one batch."""
         z = network.forward(x)
@@ -78,7 +82,7 @@ class Tally:
 
     def result(self) -> dict[str, Any]:
         """{"rows", "loss", "accuracy" or "mae", "rmse", "r2", and "confusion" for few classes}."""
-        found: dict[str, Any] = {"rows": int(self.tail[metrics.ROWS])}
+        found: dict[str, Any] = {"rows": self.rows}
         found.update(metrics.means(self.loss, self.tail))
         if self.classes:
             found["confusion"] = self.confusion.tolist()
