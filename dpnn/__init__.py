@@ -9,24 +9,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpnn import nn
+    from dpnn import cli, datasets, nn
+    from dpnn.training import files
+    from dpnn.training.config import read_run
     from dpnn.training.model import TrainedModel, load
     from dpnn.training.trainer import Result, Trainer
 
 __version__ = "0.1.0"
-__all__ = ["Result", "TrainedModel", "Trainer", "load", "nn"]
+__all__ = [
+    "Result",
+    "TrainedModel",
+    "Trainer",
+    "cli",
+    "datasets",
+    "files",
+    "load",
+    "nn",
+    "read_run",
+]
 
-_HOMES = {
+_MODULES = {
+    "cli": "dpnn.cli",
+    "datasets": "dpnn.datasets",
+    "files": "dpnn.training.files",
     "nn": "dpnn.nn",
+}
+_HOMES = {
     "Result": "dpnn.training.trainer",
     "TrainedModel": "dpnn.training.model",
     "Trainer": "dpnn.training.trainer",
     "load": "dpnn.training.model",
+    "read_run": "dpnn.training.config",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'dpnn' has no attribute {name!r}")
-    home = import_module(_HOMES[name])
-    return home if name == "nn" else getattr(home, name)
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'dpnn' has no attribute {name!r}")

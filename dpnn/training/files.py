@@ -79,6 +79,19 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """OSError where `write` could not: to be told before hours of work, not after."""
+    here = local(path)
+    if here is None:
+        _Remote(os.fspath(path)).exists()
+        return
+    if here.is_dir():
+        raise IsADirectoryError(f"{path} is a directory: name a file in it")
+    above = next(folder for folder in here.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise PermissionError(f"cannot write {path}: {above} is not a directory to write in")
+
+
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A local path with the content of `path`: the file itself, or a copy while in `with`.

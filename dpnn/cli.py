@@ -1,0 +1,142 @@
+"""What the jobs share: a Spark session, Parquet by path, reports, and errors in one line. Driver.
+
+A job ends with status 0, or with 2 and one line on standard error when its input is at fault. With
+--debug, or DPNN_DEBUG set, the whole trace is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from dpnn.training import files
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_PACKAGED = "package:"
+_TOLD = re.compile(  # an executor's error, as Spark's trace spells it
+    r"^(?:\S*: )*?(?:\w+\.)*(DataError|ShardError|ShapeError|SourceChanged|ValueError|TypeError"
+    r"|FileNotFoundError): (.+)$",
+    re.MULTILINE,
+)
+_OURS = (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser with the options of every job."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--debug", action="store_true", help="show the whole trace of an error")
+    return made
+
+
+def main(job: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
+    """Run a job and leave the process with its status."""
+    try:
+        job(args)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if args.debug or os.environ.get("DPNN_DEBUG"):
+            traceback.print_exc()
+        else:
+            print(f"error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, without traces: an executor's own words where the error is Spark's."""
+    text = str(error).strip()
+    if isinstance(error, _OURS) and "\n" not in text and text:
+        return text
+    found = _TOLD.findall(text)
+    if found:
+        return found[-1][1].strip()
+    first = text.splitlines()[0] if text else "no message"
+    return f"{type(error).__name__}: {first} (--debug shows the trace)"
+
+
+def session(name: str) -> SparkSession:
+    """The session that spark-submit made, or a local one."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    made = SparkSession.builder.appName(name).getOrCreate()
+    if made.sparkContext.getConf().get("spark.python.unix.domain.socket.enabled") != "true":
+        cure = "spark.python.unix.domain.socket.enabled=true"
+        print(f"dpnn: {cure} would take about 30 ms off each Spark job", file=sys.stderr)
+    return made
+
+
+def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
+    """Parquet; "package:digits/train" is a data set inside the package."""
+    from dpnn import datasets
+    from dpnn.data import source
+
+    if path.startswith(_PACKAGED):
+        known = {"digits/train": 0, "digits/test": 1}
+        name = path.removeprefix(_PACKAGED)
+        if name not in known:
+            raise ValueError(f"no {path}: the package holds {', '.join(known)}")
+        path = datasets.digits()[known[name]]
+    return source.read(spark, path, where)
+
+
+def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
+    """Parquet, published whole: written beside `path` first, so what is there stays on failure.
+
+    FileExistsError where there is something and `overwrite` is not said.
+    """
+    sc: Any = frame.sparkSession.sparkContext
+    target = sc._jvm.org.apache.hadoop.fs.Path(path)
+    fs = target.getFileSystem(sc._jsc.hadoopConfiguration())
+    if fs.exists(target) and not overwrite:
+        raise FileExistsError(f"{path} exists already: name another, or --overwrite")
+    target = fs.makeQualified(target)
+    part = sc._jvm.org.apache.hadoop.fs.Path(target.getParent(), f"_{target.getName()}.{uuid4()}")
+    try:
+        frame.write.parquet(part.toString())
+        fs.delete(target, True)
+        if not fs.rename(part, target):
+            raise OSError(f"cannot write {path}: renaming {part.toString()} to it failed")
+    finally:
+        fs.delete(part, True)
+
+
+def columns(text: str | None) -> Any:
+    """--inputs a,b,c: one name or a list."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    return names if len(names) > 1 else next(iter(names), None)
+
+
+def write_json(path: str, content: Any) -> None:
+    files.write(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Figures of an evaluation as a small table, with the confusion matrix where there is one."""
+    rows = [(name, value) for name, value in figures.items() if name != "confusion"]
+    lines = [
+        f"{name:<10} {value:>12,d}" if isinstance(value, int) else f"{name:<10} {value:>12.4f}"
+        for name, value in rows
+    ]
+    if "confusion" in figures:
+        lines += ["", *_confusion(figures["confusion"])]
+    return "\n".join(lines)
+
+
+def _confusion(counts: list[list[int]]) -> list[str]:
+    width = max(len(str(n)) for row in counts for n in [*row, len(counts)]) + 1
+    head = "true \\ predicted" + "".join(f"{c:>{width}}" for c in range(len(counts)))
+    body = [
+        f"{c:>16}" + "".join(f"{n if n else '.':>{width}}" for n in row)
+        for c, row in enumerate(counts)
+    ]
+    return [head, *body]

@@ -1,0 +1,37 @@
+"""Add predictions to Parquet.
+
+spark-submit jobs/predict.py --model FILE --data PATH --output DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from dpnn import cli, load
+
+
+def predict(args: argparse.Namespace) -> None:
+    spark = cli.session("dpnn predict")
+    model = load(args.model)
+    frame = cli.read(spark, args.data, args.where)
+    predicted = model.transform(frame, cli.columns(args.inputs))
+    cli.write(predicted, args.output, args.overwrite)
+    added = [name for name in predicted.columns if name not in frame.columns]
+    spark.stop()
+    print(f"{args.output}: the columns of {args.data}, and {', '.join(added)}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = cli.parser("Write Parquet with prediction columns beside the input's own.")
+    parser.add_argument("--model", required=True, help="a model file")
+    parser.add_argument("--data", required=True, help="Parquet with the model's input columns")
+    parser.add_argument("--output", required=True, help="the directory to write")
+    parser.add_argument("--where", help="a SQL condition on the rows")
+    parser.add_argument("--inputs", help="columns, comma-separated (default: those of training)")
+    parser.add_argument("--overwrite", action="store_true", help="replace the output directory")
+    cli.main(predict, parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

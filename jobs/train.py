@@ -1,0 +1,64 @@
+"""Train a network from a run file: spark-submit jobs/train.py [RUN_FILE] [--set key=value ...].
+
+Without a run file it trains on the digits data set inside the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from dpnn import cli, files, read_run
+
+DIGITS = Path(__file__).resolve().parents[1] / "conf" / "digits.toml"
+
+
+def train(args: argparse.Namespace) -> None:
+    run = read_run(args.run_file, args.set)
+    spark = cli.session(f"dpnn train {run.name}")
+    files.check_writable(run.output.model)
+    data = run.data
+    frame = cli.read(spark, str(data.train), data.where)
+    validation: Any = data.validation  # a path, or a boolean column
+    if validation is not None and validation not in frame.columns:
+        validation = cli.read(spark, validation, data.where)
+    result = run.trainer().fit(
+        frame,
+        inputs=data.inputs,
+        label=data.label,
+        weight=data.weight,
+        validation=validation,
+        num_shards=run.num_shards,
+    )
+    result.model.save(run.output.model)
+    if run.output.history:
+        cli.write_json(run.output.history, result.history)
+    figures = {name: values[-1] for name, values in result.history.items() if name != "costs"}
+    spark.stop()
+    shown = files.local(run.output.model)
+    print(f"engine     {result.engine}, {result.num_shards} shards")
+    print(f"epochs     {result.history.epochs}")
+    for name in ("loss", "accuracy", "mae", "rmse", "r2"):
+        if name in figures:
+            on_held = f", {figures[f'val_{name}']:.4f} held out" if f"val_{name}" in figures else ""
+            print(f"{name:<10} {figures[name]:.4f} in training{on_held}")
+    print(f"model      {shown.resolve() if shown else run.output.model}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = cli.parser("Train a network from a run file.")
+    parser.add_argument("run_file", nargs="?", default=str(DIGITS), help="TOML (default: digits)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key of the run file, e.g. training.epochs=3",
+    )
+    cli.main(train, parser.parse_args(arguments))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
