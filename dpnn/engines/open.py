@@ -31,6 +31,6 @@ def open_engine(
         from dpnn.engines.job import JobEngine
 
         return JobEngine(program, train, validation), name, reason
-    from dpnn.engines.resident import ResidentEngine
+    from dpnn.engines.resident.engine import ResidentEngine
 
     return ResidentEngine(program, train, validation), name, reason

@@ -139,6 +139,7 @@ class Door:
             return None
         del self._guests[guest.sock]
         self._selector.unregister(guest.sock)
+        guest.sock.setblocking(True)
         return Arrival(guest.sock, guest.hello, introduction, guest.key)
 
     def _drop(self, guest: _Guest) -> None:

@@ -29,7 +29,13 @@ class Generation:
     """Driver. `number` marks every frame; answers to an older number are dropped."""
 
     def __init__(
-        self, roster: Roster, number: int, weights: Arena, shards: dict[Kind, int], fan_in: int
+        self,
+        roster: Roster,
+        number: int,
+        weights: Arena,
+        shards: dict[Kind, int],
+        fan_in: int,
+        patience: float,
     ) -> None:
         self.roster = roster
         self.number = number
@@ -52,7 +58,7 @@ class Generation:
         self.tails[Kind.MOMENTS] = self.tails[Kind.TRAIN]
         self.slots = Arena.create(self.groups[0].rows, self.size)
         self._join(self._prepare())
-        self._link()
+        self._link(patience)
 
     def close(self) -> None:
         self.roster.drop_links()
@@ -160,7 +166,7 @@ class Generation:
             }
         return seat
 
-    def _link(self) -> None:
+    def _link(self, patience: float) -> None:
         """The driver's end of the tree: its links, and where the root's sum comes to lie."""
         group = self.groups[0]
         wanted = {(self.number, self.groups[c].members[0]) for c in group.children}
@@ -176,6 +182,8 @@ class Generation:
         self.total = own[row] if row < len(own) else np.empty(self.size, np.float32)
         target = None if row < len(own) else (row, self.total)
         sockets = self.children()
+        for sock in sockets:
+            sock.settimeout(patience)
         self.adder = links.Gather(
             self.size, own, list(zip(sockets, counts, strict=True)), group.gather, target
         )

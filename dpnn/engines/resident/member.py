@@ -8,6 +8,7 @@ hands them on, adds up what comes from below and sends it up.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 import traceback
@@ -80,6 +81,7 @@ class Member:
         introduction = {
             "key": host_key() if ticket.share else "",
             "host": socket.gethostname(),
+            "pid": os.getpid(),
             "train": sorted(train),
             "validation": sorted(validation),
             "size": worker.size,

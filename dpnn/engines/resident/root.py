@@ -13,12 +13,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dpnn.engines.protocol import Costs, Kind, Plan, ShardError, Sums
+from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, ShardError, Sums
 from dpnn.engines.resident import links
 from dpnn.engines.resident.arena import Arena
 from dpnn.engines.resident.generation import Generation
 from dpnn.engines.resident.roster import Lost, Roster, Seat
 from dpnn.engines.resident.wire import Frame, Op
+
+ATTEMPTS = 20  # of one step: tasks may die faster than they come back
 
 
 class Root:
@@ -54,19 +56,23 @@ class Root:
         shared = self.allocate(weights.size)
         if weights is not shared and weights.ctypes.data != shared.ctypes.data:
             shared[...] = weights
-        while True:
+        for _ in range(ATTEMPTS):
             try:
                 if self._generation is None:
                     assemble()
                     self._form()
                 return self._exchange(plan)
-            except Lost:
+            except Lost as error:
                 self._disband()
+                reason = error
             except RuntimeError:
                 raise  # every task has answered: the generation goes on
             except BaseException:
                 self._disband()
                 raise
+        raise EngineUnavailable(
+            f"step {plan.step} of epoch {plan.epoch} broke {ATTEMPTS} times, at last: {reason}"
+        ) from reason
 
     def close(self) -> None:
         self._disband()
@@ -78,7 +84,7 @@ class Root:
         assert self._weights is not None
         self._number += 1
         self._generation = Generation(
-            self.roster, self._number, self._weights, self._shards, self._fan_in
+            self.roster, self._number, self._weights, self._shards, self._fan_in, self._patience
         )
 
     def _disband(self) -> None:

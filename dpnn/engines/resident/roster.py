@@ -38,6 +38,7 @@ class Seat:
     address: str
     key: str
     host: str
+    pid: int
     train: list[int]
     validation: list[int]
     size: int
@@ -54,6 +55,7 @@ class Seat:
             arrival.sock.getpeername()[0],
             said["key"],
             said["host"],
+            said["pid"],
             said["train"],
             said["validation"],
             said["size"],

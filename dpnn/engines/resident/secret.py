@@ -24,7 +24,7 @@ from dpnn.engines.resident.wire import read_exactly
 
 NONCE = 32
 PROOF = 32
-_HELLO = struct.Struct("<BIIIIiI32s")
+_HELLO = struct.Struct("<BIIIII32s")
 INTRODUCTION_LIMIT = 1 << 20
 
 
@@ -36,7 +36,6 @@ class Hello(NamedTuple):
     generation: int = 0
     place: int = 0  # the task's number
     attempt: int = 0
-    pid: int = 0
     length: int = 0  # of the introduction
     digest: bytes = bytes(32)
 

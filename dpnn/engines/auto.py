@@ -1,0 +1,31 @@
+"""Driver. `engine="auto"` on a cluster: resident where its tasks can stay, else job; and why."""
+
+from __future__ import annotations
+
+from dpnn.data.ingest import SparkShards
+from dpnn.engines.resident.engine import refuse_idle_kills
+from dpnn.engines.resident.submission import free_slots
+
+_ENCRYPTION = (
+    "spark.network.crypto.enabled",
+    "spark.io.encryption.enabled",
+    "spark.ssl.enabled",
+    "spark.ssl.rpc.enabled",
+)
+
+
+def choose(train: SparkShards) -> tuple[str, str]:
+    """(engine, why in one line)."""
+    conf = train.sc.getConf()
+    for key in _ENCRYPTION:
+        if conf.get(key, "false") == "true":
+            return "job", f"{key} is on, and only Spark's own traffic is encrypted"
+    try:
+        refuse_idle_kills(train)
+    except ValueError as error:
+        return "job", str(error)
+    slots = free_slots(train.sc, train.num_shards, patience=2.0)
+    if slots == 0:
+        return "job", "no slot is free for tasks that stay"
+    tasks = min(slots, train.num_shards)
+    return "resident", f"{tasks} tasks stay for the fit and hold {train.num_shards} shards"

@@ -1,0 +1,166 @@
+"""Driver. The resident engine: the exchange of `root` over tasks that a Spark job keeps.
+
+It owns the job's life: submits it, submits it again from the same step when it dies, has lost
+files made again, and gives up with `EngineUnavailable` when tasks don't come within bounded time.
+While it is open it holds the slots of its tasks: no other Spark job gets them.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import numpy as np
+
+from dpnn.data.ingest import SparkShards
+from dpnn.engines.protocol import Costs, EngineUnavailable, Plan, Sums
+from dpnn.engines.resident.member import Ticket
+from dpnn.engines.resident.root import Root
+from dpnn.engines.resident.roster import Roster
+from dpnn.engines.resident.secret import new_secret
+from dpnn.engines.resident.submission import Submission, free_slots, own_address, paired
+from dpnn.engines.resident.task import stay
+from dpnn.engines.worker import Program
+
+SUBMISSIONS = 4  # in a row that may die before all tasks are here
+
+
+class ResidentEngine:
+    """One Spark job for the whole fit.
+
+    share     tasks of one host share memory
+    fan_in    hosts that send to the driver and to each leader of the tree
+    patience  seconds that a task may stay silent in a step (more where steps are long)
+    arrival   seconds within which all tasks must have come
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        train: SparkShards,
+        validation: SparkShards | None = None,
+        *,
+        share: bool = True,
+        fan_in: int = 4,
+        patience: float = 300.0,
+        arrival: float = 60.0,
+    ) -> None:
+        self._sc = train.sc
+        refuse_idle_kills(train)
+        self._program, self._train, self._validation = program, train, validation
+        self._share, self._patience, self._arrival = share, patience, arrival
+        self._threads = int(float(self._sc.getConf().get("spark.task.cpus", "1")))
+        self._job: Submission | None = None
+        self._run = 0
+        self._deaths = 0
+        self._closed = False
+        self._shards = train.num_shards, validation.num_shards if validation else 0
+        self._roster = Roster(own_address(self._sc), new_secret())
+        self._root = Root(self._roster, self._shards, patience, fan_in)
+
+    @property
+    def costs(self) -> Costs:
+        return self._root.costs
+
+    @costs.setter
+    def costs(self, costs: Costs) -> None:
+        self._root.costs = costs
+
+    def allocate(self, size: int) -> np.ndarray:
+        """Weights in memory that the tasks of this host see: no copy a step."""
+        return self._root.allocate(size)
+
+    def step(self, weights: np.ndarray, plan: Plan) -> Sums:
+        return self._root.step(weights, plan, self._assemble)
+
+    def close(self) -> None:
+        """The tasks leave, the job ends, and nothing is left behind."""
+        if self._closed:
+            return
+        self._closed = True
+        self._root.close()
+        if self._job is not None:
+            self._job.end()
+
+    def _assemble(self) -> None:
+        """Until all places are taken. Spark brings lost tasks back; a dead job is sent anew."""
+        end = time.monotonic() + self._arrival
+        again = False  # a job with fewer tasks was tried
+        while not self._roster.complete:
+            if self._job is None or self._job.ended:
+                self._submit()
+            elif time.monotonic() > end:
+                slots = free_slots(self._sc)
+                here, wanted = len(self._roster.seats), self._roster.places
+                if again or not 0 < slots < wanted:
+                    raise EngineUnavailable(
+                        f"{here} of {wanted} tasks came within {self._arrival:.0f} s, with {slots} "
+                        "slots: are they held by another job, and can executors reach the driver "
+                        f"at {':'.join(map(str, self._roster.address))}?"
+                    )
+                again, end = True, time.monotonic() + self._arrival
+                self._withdraw()
+            for _ in self._roster.frames(0.2):
+                pass
+        self._deaths = 0
+
+    def _submit(self) -> None:
+        if self._job is not None:
+            self._bury(self._job)
+        slots = free_slots(self._sc, wanted=1, patience=self._arrival / 2)
+        if slots == 0:
+            raise EngineUnavailable("the cluster has no slot that could hold a task")
+        tasks = min(slots, max(self._shards))
+        self._run += 1
+        self._roster.begin(self._run, tasks)
+        ticket = Ticket(
+            self._roster.address,
+            self._roster.secret,
+            self._run,
+            *self._shards,
+            share=self._share,
+            patience=self._patience,
+        )
+        task = partial(stay, ticket=ticket, program=self._program, threads=self._threads)
+        rdd = paired(self._train, self._validation, tasks)
+        self._job = Submission(rdd, task, self._roster.wake)
+
+    def _withdraw(self) -> None:
+        """End the job that runs, with the tasks that have come."""
+        assert self._job is not None
+        self._roster.dismiss()
+        self._job.end()
+        self._job = None
+
+    def _bury(self, job: Submission) -> None:
+        """A job has died: mend what can be mended, or give up."""
+        self._roster.dismiss()
+        self._job = None
+        self._deaths += 1
+        error = job.error
+        if self._deaths >= SUBMISSIONS:
+            lines = str(error or "its tasks left early").strip().splitlines()
+            why = next((line for line in reversed(lines) if "Error" in line), lines[0])
+            raise EngineUnavailable(f"its job died {self._deaths} times: {why}") from error
+        if "MissingShard" in str(error):
+            for shards in (self._train, self._validation):
+                if shards is not None:
+                    shards.repair()
+        if error is not None and "SourceChanged" in str(error):
+            self._train.guarded(partial(_raise, error))
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def refuse_idle_kills(train: SparkShards) -> None:
+    """Quiet tasks would be taken for idle ones. Raises ValueError with the cure."""
+    conf = train.sc.getConf()
+    kills = conf.get("spark.python.worker.killOnIdleTimeout", "false")
+    idle = conf.get("spark.python.worker.idleTimeoutSeconds", "0")
+    if kills == "true" and idle.strip("s ") not in ("", "0"):
+        raise ValueError(
+            f"spark.python.worker.killOnIdleTimeout=true with idleTimeoutSeconds={idle} would kill "
+            'resident tasks between steps: set it to false, or use engine="job"'
+        )

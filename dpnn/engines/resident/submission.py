@@ -1,0 +1,93 @@
+"""Driver. The Spark job that keeps the tasks: made, watched and ended here."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from pyspark import RDD, InheritableThread, SparkContext
+
+from dpnn.data.ingest import SparkShards
+
+
+class Submission:
+    """One run of the job, in a daemon thread of its own. `error` is set when it has failed."""
+
+    def __init__(self, rdd: RDD, task: Callable[..., Any], wake: Callable[[], None]) -> None:
+        self.error: Exception | None = None
+        self._sc = rdd.ctx
+        self._tag = f"dpnn-{uuid.uuid4().hex}"
+        self._ended = threading.Event()
+        self._thread = InheritableThread(
+            target=self._run, args=(rdd, task, wake), name="dpnn-resident", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    def end(self, patience: float = 1.0) -> None:
+        """Wait for the tasks, who were told to leave; cancel the job if they don't."""
+        if not self._ended.wait(patience) and self._sc._jsc is not None:
+            self._sc.cancelJobsWithTag(self._tag)
+            self._ended.wait(10.0)
+
+    def _run(self, rdd: RDD, task: Callable[..., Any], wake: Callable[[], None]) -> None:
+        try:
+            self._sc.addJobTag(self._tag)
+            self._sc.setJobDescription("dpnn resident fit")
+            rdd.mapPartitions(task).collect()
+        except Exception as error:  # the main thread judges it
+            self.error = error
+        finally:
+            self._ended.set()
+            wake()
+
+
+def paired(train: SparkShards, validation: SparkShards | None, tasks: int) -> RDD:
+    """Each partition one element: the handles of a task, (training, validation).
+
+    Partitions are joined where they lie, so handles stay with the host that has their files.
+    """
+    left = _grouped(train, tasks)
+    if validation is None:
+        return left.map(_alone, preservesPartitioning=True)
+    return left.zip(_grouped(validation, tasks))
+
+
+def _grouped(shards: SparkShards, tasks: int) -> RDD:
+    rdd = shards.rdd
+    if shards.num_shards > tasks:
+        rdd = rdd.coalesce(tasks)
+    elif shards.num_shards < tasks:
+        rdd = shards.sc.union([rdd, shards.sc.parallelize([], tasks - shards.num_shards)])
+    return rdd.glom()
+
+
+def _alone(handles: list[Any]) -> tuple[list[Any], list[Any]]:
+    return handles, []
+
+
+def free_slots(sc: SparkContext, wanted: int = 1, patience: float = 0.0) -> int:
+    """How many tasks can run at once; waits a little for executors that still register."""
+    end = time.monotonic() + patience
+    while True:
+        context: Any = sc._jsc.sc()
+        profile = context.resourceProfileManager().defaultResourceProfile()
+        slots = int(context.maxNumConcurrentTasks(profile))
+        if slots >= wanted or time.monotonic() > end:
+            return slots
+        time.sleep(0.1)
+
+
+def own_address(sc: SparkContext) -> str:
+    """Where the driver listens: loopback in local mode, else what Spark itself binds to."""
+    conf = sc.getConf()
+    master = sc.master or ""
+    if master.startswith("local") and not master.startswith("local-cluster"):
+        return "127.0.0.1"
+    return conf.get("spark.driver.bindAddress") or conf.get("spark.driver.host") or "127.0.0.1"

@@ -1,0 +1,34 @@
+"""Executor. What a Spark task of the resident job does: open its shards, join, stay to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pyspark import TaskContext
+from threadpoolctl import ThreadpoolController
+
+from dpnn.data.files import Handle, open_shard
+from dpnn.engines.resident.member import Member, Ticket
+from dpnn.engines.worker import Program, Worker
+
+
+def stay(
+    partition: Iterable[tuple[list[Handle], list[Handle]]],
+    ticket: Ticket,
+    program: Program,
+    threads: int,
+) -> Iterator[Any]:
+    """Serve the fit with the shards of one partition: (training, validation) handles.
+
+    The whole input is read first; a task that left some of it would cost its Python worker.
+    """
+    pairs = list(partition)
+    train = {h.shard: open_shard(h) for handles, _ in pairs for h in handles}
+    validation = {h.shard: open_shard(h) for _, handles in pairs for h in handles}
+    context = TaskContext.get()
+    assert context is not None
+    place, attempt = context.partitionId(), context.attemptNumber()
+    with ThreadpoolController().limit(limits=threads, user_api="blas"):
+        Member(ticket, place, attempt, Worker(program), train, validation).serve()
+    return iter(())

@@ -1,0 +1,181 @@
+"""The resident engine on Spark: same bits as local, through deaths, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpnn import nn
+from dpnn.data.ingest import ingest
+from dpnn.engines.local import LocalEngine
+from dpnn.engines.protocol import EngineUnavailable, Kind, Plan, ShardError
+from dpnn.engines.resident.engine import ResidentEngine
+from dpnn.engines.worker import Program
+
+ROWS = 203
+MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
+PROGRAM = Program(MODEL, (5,), nn.SoftmaxCrossEntropy(), seed=3)
+STEPS = 8
+
+
+def shards(spark, num_shards, rows=ROWS):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((rows, 5)).astype(np.float32)
+    table = [(row.tolist(), int(np.abs(row).argmax() % 3)) for row in x]
+    df = spark.createDataFrame(table, "x array<float>, y int")
+    return ingest(df, "x", "y", num_shards=num_shards)
+
+
+def train(engine, steps=STEPS, before=None):
+    """Plain gradient descent with evaluations between: what a fit asks of an engine."""
+    net = nn.Network(MODEL, (5,))
+    weights = engine.allocate(net.layout.size)
+    weights[:] = np.random.default_rng(5).standard_normal(weights.size) * 0.1
+    tails = []
+    for step in range(steps):
+        if before is not None:
+            before(step, weights)
+        sums = engine.step(weights, Plan(Kind.TRAIN, 0, step, steps))
+        tails.append(sums.tail.tobytes())
+        weights -= 0.5 / float(sums.tail[1]) * sums.flat
+        if step % 4 == 3:
+            tails.append(engine.step(weights, Plan(Kind.EVALUATE, 0)).tail.tobytes())
+    return weights.copy(), tails
+
+
+def locally(data, validation, **options):
+    engine = LocalEngine(PROGRAM, data.fetch(), validation.fetch())
+    try:
+        return train(engine, **options)
+    finally:
+        engine.close()
+
+
+def leftovers():
+    names = {p.name for p in Path("/dev/shm").glob("*")} | {
+        p.name for p in Path("/tmp").glob("dpnn-*")
+    }
+    memory = [p for p in Path("/proc/self/fd").iterdir() if "memfd:dpnn" in link(p)]
+    threads = [t.name for t in threading.enumerate() if t.name in ("dpnn-door", "dpnn-resident")]
+    return names, len(memory), threads
+
+
+def link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def tasks_of_engine(engine):
+    """Process ids of the Python workers that hold a place, by their sockets' other ends."""
+    return [seat.pid for seat in engine._roster.seats.values()]
+
+
+@pytest.fixture(scope="module")
+def data(spark_session):
+    made = {n: shards(spark_session, n) for n in (1, 2, 3, 5, 8)}
+    yield made
+    for one in made.values():
+        one.close()
+
+
+@pytest.mark.parametrize("num_shards", [1, 2, 3, 5, 8])
+def test_same_bits(data, num_shards):
+    validation = data[3]
+    engine = ResidentEngine(PROGRAM, data[num_shards], validation)
+    try:
+        weights, tails = train(engine)
+    finally:
+        engine.close()
+    expected, expected_tails = locally(data[num_shards], validation)
+    assert np.array_equal(weights, expected)
+    assert tails == expected_tails
+
+
+def test_nothing_is_left_and_workers_are_kept(data, spark_session):
+    before = leftovers()
+    for _ in range(2):
+        engine = ResidentEngine(PROGRAM, data[2])
+        train(engine, steps=2)
+        start = time.perf_counter()
+        engine.close()
+        engine.close()
+        assert time.perf_counter() - start < 1.0
+    assert leftovers() == before
+    assert not spark_session.sparkContext.statusTracker().getActiveJobsIds()
+
+
+def test_a_killed_worker_costs_a_submission(data):
+    """local[2] fails the whole job when a Python worker dies: it is sent again from the step."""
+    engine = ResidentEngine(PROGRAM, data[3], data[2])
+
+    def kill(step, weights):
+        if step in (2, 5):
+            os.kill(tasks_of_engine(engine)[step % 2], signal.SIGKILL)
+
+    try:
+        weights, tails = train(engine, before=kill)
+        assert engine._run == 3
+    finally:
+        engine.close()
+    expected, expected_tails = locally(data[3], data[2])
+    assert np.array_equal(weights, expected)
+    assert tails == expected_tails
+
+
+def test_an_exception_in_the_driver(data, spark_session):
+    engine = ResidentEngine(PROGRAM, data[2])
+    try:
+        with pytest.raises(ZeroDivisionError):
+            train(engine, before=lambda step, weights: 1 / (3 - step))
+    finally:
+        engine.close()
+    assert not spark_session.sparkContext.statusTracker().getActiveJobsIds()
+
+
+def test_non_finite_is_one_line_and_the_engine_goes_on(data):
+    engine = ResidentEngine(PROGRAM, data[3])
+    try:
+        weights = engine.allocate(nn.Network(MODEL, (5,)).layout.size)
+        weights[:] = np.nan
+        with pytest.raises(ShardError, match="non-finite loss at epoch 0 step 0 shard 0"):
+            engine.step(weights, Plan(Kind.TRAIN, 0, 0, 4))
+        weights[:] = 0
+        assert engine.step(weights, Plan(Kind.TRAIN, 0, 0, 1)).tail[1] == ROWS
+        assert engine._run == 1
+    finally:
+        engine.close()
+
+
+def test_lost_files_are_made_again(spark_session):
+    with shards(spark_session, 2) as data:
+        for file in Path(data.handles[1].path).iterdir():
+            file.unlink()
+        engine = ResidentEngine(PROGRAM, data)
+        try:
+            weights, _ = train(engine, steps=2)
+        finally:
+            engine.close()
+        assert np.isfinite(weights).all()
+
+
+def test_tasks_that_never_come(data):
+    """All slots are held by another fit: a bounded wait and a clear line."""
+    holder = ResidentEngine(PROGRAM, data[2])
+    engine = ResidentEngine(PROGRAM, data[2], arrival=1.0)
+    try:
+        train(holder, steps=1)
+        with pytest.raises(EngineUnavailable, match="0 of 2 tasks came within 1 s, with 2 slots"):
+            train(engine, steps=1)
+        engine.close()
+        train(holder, steps=1)
+    finally:
+        engine.close()
+        holder.close()
