@@ -3,8 +3,7 @@
 from types import ModuleType
 
 from dpnn.nn.backend import Array, blocks
-from dpnn.nn.layer import Cache, Context, Layer
-from dpnn.nn.params import Tree
+from dpnn.nn.layer import Cache, Context, Layer, Views
 
 
 class Elementwise(Layer):
@@ -17,7 +16,7 @@ class Elementwise(Layer):
         """dy/dx."""
         raise TypeError(f"{type(self).__name__} has no slope")
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)
         y = ctx.empty("y", x.shape)
         flat_x, flat_y = x.reshape(-1), y.reshape(-1)
@@ -25,7 +24,7 @@ class Elementwise(Layer):
             flat_y[some] = self.value(flat_x[some], ctx.xp)
         return y, (flat_x, flat_y)
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         dx = ctx.empty("dx", dy.shape)
         (x, y), flat_dx, flat_dy = cache, dx.reshape(-1), dy.reshape(-1)
         for some in blocks(ctx.xp, dy.size):
@@ -109,13 +108,13 @@ class GELU(Elementwise):
 class Softmax(Layer):
     """y = exp(x) / Σ exp(x) along the last axis. For losses give logits, not this."""
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         y = ctx.empty("y", x.shape)
         ctx.xp.copyto(y, x, casting="unsafe")
         softmax(y, ctx.xp)
         return y, y
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         dx = ctx.empty("dx", dy.shape)
         ctx.xp.copyto(dx, dy)
         return softmax_backward(cache, dx, ctx.xp)

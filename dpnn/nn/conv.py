@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from dpnn.nn.backend import Array, blocks
-from dpnn.nn.layer import Cache, Context, Layer, Rows, ShapeError, expect
-from dpnn.nn.params import Param, Tree
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
+from dpnn.nn.params import Param
 
 Pair = int | tuple[int, int]
 
@@ -51,7 +51,7 @@ class Conv2D(Layer):
         missing = (counts - 1) * strides + reach + 1 - size
         return counts, np.maximum(missing, 0) // 2, reach
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         *size, channels = expect(x, "H, W, C")
         counts = self.grid(size)[0].tolist()
         if min(counts) < 1 or channels % self.groups or self.filters % self.groups:
@@ -63,7 +63,7 @@ class Conv2D(Layer):
     def grouped(self, x: Array) -> Array:
         return x.reshape(*x.shape[:3], self.groups, -1)  # of the last axis: (G, C')
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         parts, kernel = self.grouped(ctx.floats(x)), self.grouped(p["W"])
         counts, before, _ = self.grid(x.shape[1:3])
         y, strides = (
@@ -75,7 +75,7 @@ class Conv2D(Layer):
             y += p["b"]
         return y, (x.shape, windows)
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array | None:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
         (shape, windows), parts = cache, self.grouped(dy)
         dw = g["W"].reshape(-1, *parts.shape[3:])  # (K L C', G, O')
         dw.fill(0)
@@ -127,15 +127,15 @@ class Conv1D(Conv2D):
     def pair(self, size: Pair) -> np.ndarray:
         return np.array((1, size))
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
-        params, y = super().shapes((1, *expect(x, "T, C")))
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        params, y = super().shapes((1, *expect(x, "T, C")), ctx)
         return params, y[1:]
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         y, cache = super().forward(p, x[:, None], ctx)
         return y[:, 0], cache
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array | None:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
         dx = super().backward(p, g, cache, dy[:, None], ctx)
         return None if dx is None else dx[:, 0]
 
@@ -176,13 +176,13 @@ class MaxPool2D(Layer):
         places = [(i, j) for i in range(kernel[0]) for j in range(kernel[1])]
         return [x[:, i : i + h : s, j : j + w : t] for i, j in places]
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         y = self.views(np.empty((0, *expect(x, "H, W, C"))))[0].shape[1:]
         if 0 in y:
             raise ShapeError(f"expected x no smaller than the pool, got rows of {x}")
         return {}, y
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         first, *others = self.views(ctx.floats(x))
         y = ctx.empty("y", first.shape)
         ctx.xp.copyto(y, first)
@@ -190,7 +190,7 @@ class MaxPool2D(Layer):
             ctx.xp.maximum(y, view, out=y)
         return y, (x, y)
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         x, y = cache
         dx, rest, part = (
             ctx.empty("dx", x.shape),
@@ -209,7 +209,7 @@ class MaxPool2D(Layer):
 class AveragePool2D(MaxPool2D):
     """The mean of each window:  x (B, H, W, C) -> y (B, H', W', C)."""
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         first, *others = self.views(ctx.floats(x))
         y = ctx.empty("y", first.shape)
         ctx.xp.copyto(y, first)
@@ -218,7 +218,7 @@ class AveragePool2D(MaxPool2D):
         y *= 1 / (1 + len(others))
         return y, x.shape
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         dx = ctx.empty("dx", cache)
         dx.fill(0)
         views = self.views(dx)
@@ -231,15 +231,15 @@ class AveragePool2D(MaxPool2D):
 class GlobalAveragePool(Layer):
     """The mean over all positions:  x (B, …, C) -> y (B, C)."""
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         return {}, expect(x, "…, C")[-1:]
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         y = ctx.empty("y", (len(x), x.shape[-1]))
         x.reshape(len(x), -1, x.shape[-1]).mean(axis=1, out=y)
         return y, x.shape
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         dx = ctx.empty("dx", cache)
         positions = dx.reshape(len(dy), -1, dy.shape[-1])
         ctx.xp.multiply(dy[:, None], 1 / positions.shape[1], out=positions)

@@ -5,8 +5,8 @@ its own).
 """
 
 from dpnn.nn.backend import Array
-from dpnn.nn.layer import Cache, Context, Layer, Rows, expect
-from dpnn.nn.params import Param, Shape, Tree
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
+from dpnn.nn.params import Param, Shape
 
 
 class Dense(Layer):
@@ -16,14 +16,14 @@ class Dense(Layer):
     bias: bool = True
     initializer: str = "auto"
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         *others, size = expect(x, "…, I")
         params = {"W": Param((size, self.units), self.initializer)}
         if self.bias:
             params["b"] = Param((self.units,))
         return params, (*others, self.units)
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)
         y = ctx.empty("y", (*x.shape[:-1], self.units))
         ctx.xp.dot(x.reshape(-1, x.shape[-1]), p["W"], out=y.reshape(-1, self.units))  # (B, O)
@@ -31,7 +31,7 @@ class Dense(Layer):
             y += p["b"]
         return y, x
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array | None:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
         x, rows = cache, dy.reshape(-1, self.units)
         ctx.xp.dot(x.reshape(-1, x.shape[-1]).T, rows, out=g["W"])  # (I, O)
         if self.bias:
@@ -49,10 +49,10 @@ class Embedding(Layer):
     words: int
     units: int
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         return {"W": Param((self.words, self.units), "normal")}, (*expect(x, "…"), self.units)
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         ids = x.reshape(-1).astype(int)
         if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.words:
             outside = f"{int(ids.min())} to {int(ids.max())}"
@@ -61,26 +61,26 @@ class Embedding(Layer):
         ctx.xp.take(p["W"], ids, axis=0, out=y.reshape(-1, self.units))
         return y, ids
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> None:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> None:
         g["W"].fill(0)
         ctx.xp.add.at(g["W"], cache, dy.reshape(-1, self.units))
 
-    def multiply_adds(self, params: Tree, y: Shape) -> int:
+    def multiply_adds(self, params: Params, y: Shape) -> int:
         return 0
 
 
 class PositionalEmbedding(Layer):
     """y = x + W, a trained row for each time:  x (B, T, C) -> y (B, T, C)."""
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         return {"W": Param(expect(x, "T, C"), "normal")}, x
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         return ctx.xp.add(x, p["W"], out=ctx.empty("y", x.shape)), None
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         dy.sum(axis=0, out=g["W"])
         return dy
 
-    def multiply_adds(self, params: Tree, y: Shape) -> int:
+    def multiply_adds(self, params: Params, y: Shape) -> int:
         return 0

@@ -8,26 +8,22 @@ from math import prod, sqrt
 
 import numpy as np
 
-from dpnn.nn.layer import Layer
-from dpnn.nn.params import Tree
+from dpnn.nn.layer import Context, Views
 from dpnn.nn.spec import nearest
 
 
-def initialize(
-    layer: Layer, params: Tree, views: Tree, rng: np.random.Generator, then: str = ""
-) -> str:
-    """Fill the views of a layer's parameters, last layer first.
+def initialize(place: Context, views: Views, rng: np.random.Generator, then: str = "") -> str:
+    """Fill the views of all parameters of a place, last layer first.
 
     `then` is the activation that comes next; returns the one that the layer before will meet.
     """
     below = then
-    for name, child in reversed(layer.children().items()):
-        below = initialize(child, params[name], views[name], rng, below if layer.chained else then)
-    for name, param in params.items():
-        if not isinstance(param, dict):
-            views[name][...] = _values(param.shape, param.initial, rng, then)
-            below = ""
-    return layer.activation or below
+    for child in reversed(place.children):
+        below = initialize(child, views, rng, below if place.layer.chained else then)
+    for name, param in place.params.items():
+        views[place.prefix + name][...] = _values(param.shape, param.initial, rng, then)
+        below = ""
+    return place.layer.activation or below
 
 
 def _values(

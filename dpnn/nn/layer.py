@@ -1,19 +1,20 @@
-"""What a layer is, and the context that it works in.
+"""What a layer is, and the place that it works in.
 
 A layer is a frozen dataclass of sizes and holds no arrays. Its three methods, always in this order:
 
-shapes(x)                        x: the shape of one row -> ({name: Param}, y's shape)
+shapes(x, ctx)                   x: the shape of one row -> ({name: Param}, y's shape)
 forward(p, x, ctx)               -> (y, cache)
 backward(p, g, cache, dy, ctx)   -> dx; overwrites every view in g, never accumulates
 
 `p` and `g` hold the layer's parameters and gradients by name: views of the flat vectors. Layers
 are re-entrant: all that belongs to a pass lies in the cache and the context. x and dy are read
-only; y and dx are C-contiguous.
+only. A layer made of others adds them to its context in `shapes`, and runs `ctx.children`.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from types import ModuleType
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from dpnn.nn.backend import Array
-from dpnn.nn.params import Param, Shape, Tree
+from dpnn.nn.params import Param, Shape
 from dpnn.nn.spec import Spec
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 Cache = Any  # what a layer's forward keeps for its backward
 Rows = Any  # the shape of one row, or {input: shape}
+Params = dict[str, Param]
+Views = dict[str, Array]
 
 
 class ShapeError(ValueError):
@@ -51,31 +54,28 @@ class Layer(Spec):
     chained: ClassVar[bool] = False  # its children feed each other (Sequential), not side by side
     activation: ClassVar[str] = ""  # "relu": rectifies, so the weights before it begin larger
 
-    def children(self) -> dict[str, Layer]:
-        """Name -> layer, in order. The names are part of the parameters' names."""
-        return {}
-
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         return {}, x
 
-    def forward(self, p: Tree, x: Any, ctx: Context) -> tuple[Array, Cache]:
-        raise TypeError(f"{type(self).__name__} has no forward pass")
+    def forward(self, p: Views, x: Any, ctx: Context) -> tuple[Array, Cache]:
+        raise NotImplementedError
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Any:
-        raise TypeError(f"{type(self).__name__} has no backward pass")
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
+        raise NotImplementedError
 
-    def multiply_adds(self, params: Tree, y: Shape) -> int:
-        """How many a row's forward pass takes, in matrix products."""
-        matrices = [prod(p.shape) for p in params.values() if isinstance(p, Param)]
-        return prod(y[:-1]) * sum(matrices)
+    def multiply_adds(self, params: Params, y: Rows) -> int:
+        """How many the matrix products of a row's forward pass take."""
+        return prod(y[:-1]) * sum(prod(p.shape) for p in params.values() if len(p.shape) > 1)
 
-    def build(
-        self, input_shape: int | Shape | dict[str, Shape], seed: int = 0, dtype: Any = np.float32
-    ) -> Network:
+    def build(self, input_shape: Rows, seed: int = 0, dtype: Any = np.float32) -> Network:
         """A network of this layer for rows of `input_shape`, with fresh weights."""
         from dpnn.nn.model import Network
 
         return Network(self, input_shape, dtype=dtype).init(seed)
+
+    def summary(self, input_shape: Rows) -> str:
+        """A table of all layers: output shapes, parameters, multiply-adds per row."""
+        return self.build(input_shape).summary()
 
 
 @dataclass
@@ -91,38 +91,63 @@ class Run:
 
 
 class Context:
-    """One layer's corner of a pass: its name, its randomness, and its buffers.
+    """One layer in its place: its name, parameters, children, randomness and buffers.
 
     Buffers are reused from pass to pass, so what a layer returns is valid until its next pass.
+    needs_dx is False where nothing before the layer is trained.
     """
 
     def __init__(
-        self, layer: Layer, params: Tree, run: Run, needs_dx: bool = False, name: str = ""
+        self, layer: Layer, x: Rows, run: Run, needs_dx: bool = False, name: str = ""
     ) -> None:
-        self.run, self.xp, self.dtype, self.name = run, run.xp, run.dtype, name
-        self.needs_dx = needs_dx  # False: nothing before this layer is trained
+        self.layer, self.run, self.needs_dx, self.name = layer, run, needs_dx, name
+        self.xp, self.dtype, self.prefix = run.xp, run.dtype, f"{name}." if name else ""
         self.children: list[Context] = []
         self._memory: dict[Any, Array] = {}
         self._views: dict[Any, Array] = {}
-        for child, below in layer.children().items():
-            path = f"{name}.{child}" if name else child
-            self.children.append(Context(below, params[child], run, needs_dx, path))
-            needs_dx = needs_dx or (layer.chained and _trains(params[child]))
+        self.params, self.y = layer.shapes(x, self)
+        own = any(param.momentum is None for param in self.params.values())
+        self.trained: bool = own or any(child.trained for child in self.children)
 
-    @property
-    def training(self) -> bool:
-        return self.run.training
+    def add(self, name: str, layer: Layer, x: Rows) -> Rows:
+        """A new child for rows of shape x; returns its output's shape."""
+        below = self.layer.chained and any(child.trained for child in self.children)
+        try:
+            self.children.append(
+                Context(layer, x, self.run, self.needs_dx or below, self.prefix + name)
+            )
+        except ShapeError as error:
+            join = " " if str(error).startswith("expected") else "."
+            raise ShapeError(f"{name}{join}{error}") from None
+        return self.children[-1].y
+
+    def walk(self) -> Iterator[Context]:
+        """This place and all below it, in order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def bind(self, weights: Views, gradient: Views) -> None:
+        """Take this place's parameters and their gradients out of those of the network."""
+        self._p = {name: weights[self.prefix + name] for name in self.params}
+        self._g = {name: gradient[self.prefix + name] for name in self.params}
+
+    def forward(self, x: Any) -> Array:
+        y, self._cache = self.layer.forward(self._p, x, self)
+        return y
+
+    def backward(self, dy: Array) -> Any:
+        return self.layer.backward(self._p, self._g, self._cache, dy, self)
 
     def empty(self, tag: str, shape: Shape, dtype: Any = None) -> Array:
         """The buffer `tag`, uninitialised, reused from pass to pass."""
         view = self._views.get((tag, shape, dtype))
         if view is None:
             size, memory = prod(shape), self._memory.get((tag, dtype))
-            if memory is None or memory.size < size or len(self._views) > 256:
-                self._views.clear()
             if memory is None or memory.size < size:
                 memory = self.xp.empty(size, self.dtype if dtype is None else dtype)
                 self._memory[tag, dtype] = memory
+                self._views.clear()
             self._views[tag, shape, dtype] = view = memory[:size].reshape(shape)
         return view
 
@@ -138,8 +163,3 @@ class Context:
         """Random numbers that hang on the pass's key and this layer's name alone."""
         words = (*self.run.key, zlib.crc32(self.name.encode()))
         return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
-
-
-def _trains(params: Tree) -> bool:
-    leaves = params.values()
-    return any(_trains(v) if isinstance(v, dict) else v.momentum is None for v in leaves)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from dpnn.nn.backend import Array, array_module
 from dpnn.nn.initializers import initialize
-from dpnn.nn.layer import Context, Layer, Run
+from dpnn.nn.layer import Context, Layer, Rows, Run
 from dpnn.nn.losses import Loss
-from dpnn.nn.params import Layout, Shape
+from dpnn.nn.params import Layout
+
+Key = tuple[int, ...]
 
 
 class Network:
@@ -26,34 +29,36 @@ class Network:
     def __init__(
         self,
         layer: Layer,
-        input_shape: int | Shape | dict[str, Shape],
+        input_shape: Rows,
         weights: Array | None = None,
         dtype: Any = np.float32,
         needs_dx: bool = False,
     ) -> None:
-        self.layer = layer
-        self.input_shape = each(input_shape, _normal)
-        params, self.output_shape = layer.shapes(self.input_shape)
-        self.layout = Layout(params)
-        weights = np.zeros(self.layout.size, dtype) if weights is None else weights
-        self._run = Run(array_module(weights), weights.dtype)
-        self.context = Context(layer, params, self._run, needs_dx)
-        self._loss_context = Context(Layer(), {}, self._run)
-        self.bind(weights)
+        like = np.empty(0, dtype) if weights is None else weights
+        self._run = Run(array_module(like), like.dtype)
+        self.layer, self.input_shape = layer, each(input_shape, _normal)
+        self.context = Context(layer, self.input_shape, self._run, needs_dx)
+        self._loss_context = Context(Layer(), (), self._run)
+        self.output_shape = self.context.y
+        places = list(self.context.walk())
+        self.layout = Layout({c.prefix + n: param for c in places for n, param in c.params.items()})
+        self.bind(np.zeros(self.layout.size, dtype) if weights is None else weights)
 
     def bind(self, weights: Array, gradient: Array | None = None) -> Network:
         """Use the caller's memory for the weights (may be read-only) and the gradient, (size,)."""
-        self.weights, self._p = weights, self.layout.bind(weights)
-        xp = self._run.xp
-        self.gradient = xp.zeros(weights.size, weights.dtype) if gradient is None else gradient
-        self._g = self.layout.bind(self.gradient)
+        if gradient is None:
+            gradient = self._run.xp.zeros(self.layout.size, self._run.dtype)
+        self.weights, self.gradient = weights, gradient
+        p, g = self.parameters, self.layout.named(gradient)
+        for place in self.context.walk():
+            place.bind(p, g)
         return self
 
     def init(self, seed: int) -> Network:
         """Fresh weights, by each layer's initializer."""
         host = np.zeros(self.layout.size, self.weights.dtype)
         rng = np.random.Generator(np.random.Philox(seed))
-        initialize(self.layer, self.layout.params, self.layout.bind(host), rng)
+        initialize(self.context, self.layout.named(host), rng)
         self.weights[...] = self._run.xp.asarray(host)
         return self
 
@@ -67,12 +72,15 @@ class Network:
         """Name -> view of the gradient, trained parameters only."""
         return self.layout.named(self.gradient, state=False)
 
-    def forward(self, x: Any, training: bool = False, key: tuple[int, ...] = ()) -> Array:
+    def forward(self, x: Any, training: bool = False, key: Key = ()) -> Array:
         """The output z (B, …), in a buffer that the next pass reuses."""
-        self._check(x)
+        got, expected = each(x, lambda v: v.shape[1:]), self.input_shape
+        if isinstance(x, dict) and isinstance(expected, dict) and expected.keys() <= got.keys():
+            got = {name: got[name] for name in expected}  # others may ride along
+        if got != expected:
+            raise ValueError(f"the model expected rows of shape {expected}, got {got}")
         self._run.training, self._run.key, self._run.inputs = training, key, x
-        z, self._cache = self.layer.forward(self._p, x, self.context)
-        return z
+        return self.context.forward(x)
 
     def loss(self, z: Array, y: Array, loss: Loss, weight: Array | None = None) -> Any:
         """(loss sum, dz) of an output."""
@@ -80,15 +88,10 @@ class Network:
 
     def backward(self, dz: Array) -> Any:
         """Fills the gradient from that of the last forward's output; returns dx or None."""
-        return self.layer.backward(self._p, self._g, self._cache, dz, self.context)
+        return self.context.backward(dz)
 
     def loss_and_gradients(
-        self,
-        x: Any,
-        y: Array,
-        loss: Loss,
-        weight: Array | None = None,
-        key: tuple[int, ...] = (),
+        self, x: Any, y: Array, loss: Loss, weight: Array | None = None, key: Key = ()
     ) -> float:
         """The loss SUM over the rows; fills `gradients` with the gradients of that sum.
 
@@ -112,37 +115,36 @@ class Network:
         """How many numbers `moments` gives; 0 where no layer is a Normalization."""
         return sum(e.stop - e.start for e in self.layout.entries if e.momentum == 1)
 
-    @property
-    def has_moments(self) -> bool:
-        return self.moments_size > 0
-
     def moments(self, x: Any) -> Array:
         """Σ_rows of x, then of x², for each Normalization: (moments_size,) float64."""
         self._run.moments = []
-        try:
-            self.forward(x)
-            return self._run.xp.concatenate(self._run.moments)
-        finally:
-            self._run.moments = None
+        self.forward(x)
+        found, self._run.moments = self._run.moments, None
+        return self._run.xp.concatenate(found)
 
     def set_moments(self, weights: Array, sums: np.ndarray, rows: float) -> None:
         """Driver. Put mean and variance, from the summed `moments` of `rows` rows, into weights."""
-        means = np.asarray(sums) / rows
-        state = [e for e in self.layout.entries if e.momentum == 1]
+        state = [slice(e.start, e.stop) for e in self.layout.entries if e.momentum == 1]
         for mean, variance in zip(state[::2], state[1::2], strict=True):
             size = mean.stop - mean.start
-            first, second, means = means[:size], means[size : 2 * size], means[2 * size :]
+            (first, second), sums = sums[: 2 * size].reshape(2, size) / rows, sums[2 * size :]
             spread = second - first * first
-            weights[mean.start : mean.stop] = first
+            weights[mean] = first
             # A constant column has rounding errors for a variance: it becomes 0, not noise.
-            weights[variance.start : variance.stop] = np.where(spread > 1e-12 * second, spread, 1)
+            weights[variance] = np.where(spread > 1e-12 * second, spread, 1)
 
-    def _check(self, x: Any) -> None:
-        got, expected = each(x, lambda v: v.shape[1:]), self.input_shape
-        if isinstance(x, dict) and isinstance(expected, dict) and expected.keys() <= got.keys():
-            got = {name: got[name] for name in expected}  # others may ride along
-        if got != expected:
-            raise ValueError(f"the model expected rows of shape {expected}, got {got}")
+    def summary(self) -> str:
+        """A table of all layers: output shapes, parameters, multiply-adds per row."""
+        rows = [("layer", "output", "parameters", "multiply-adds")]
+        leaves = [place for place in self.context.walk() if not place.children]
+        sizes = [sum(prod(p.shape) for p in place.params.values()) for place in leaves]
+        work = [place.layer.multiply_adds(place.params, place.y) for place in leaves]
+        for place, size, adds in zip(leaves, sizes, work, strict=True):
+            name = place.name or type(place.layer).__name__
+            rows.append((name, str(place.y), f"{size:,}", f"{adds:,}"))
+        rows.append(("total", str(self.output_shape), f"{sum(sizes):,}", f"{sum(work):,}"))
+        wide = max(len(row[0]) for row in rows)
+        return "\n".join(f"{a:{wide}}{b:>18}{c:>14}{d:>16}" for a, b, c, d in rows)
 
 
 def each(x: Any, f: Callable[[Any], Any]) -> Any:
@@ -150,5 +152,5 @@ def each(x: Any, f: Callable[[Any], Any]) -> Any:
     return {name: f(value) for name, value in x.items()} if isinstance(x, dict) else f(x)
 
 
-def _normal(shape: int | Shape) -> Shape:
+def _normal(shape: Any) -> tuple[int, ...]:
     return (int(shape),) if isinstance(shape, int | np.integer) else tuple(shape)

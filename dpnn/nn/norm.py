@@ -6,8 +6,8 @@ B batch, N rows (every axis but the last folded into one), C channels.
 from typing import Any, ClassVar
 
 from dpnn.nn.backend import Array
-from dpnn.nn.layer import Cache, Context, Layer, Rows, ShapeError, expect
-from dpnn.nn.params import Param, Tree
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
+from dpnn.nn.params import Param
 
 
 class LayerNorm(Layer):
@@ -16,18 +16,18 @@ class LayerNorm(Layer):
     epsilon: float = 1e-5
     axis: ClassVar[int] = 1  # of (N, C), which the statistics go along
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         channels = expect(x, "…, C")[-1:]
         return {"gamma": Param(channels, (1.0,)), "beta": Param(channels)}, x
 
-    def statistics(self, p: Tree, x: Array, centred: Array, ctx: Context) -> tuple[Array, Array]:
+    def statistics(self, p: Views, x: Array, centred: Array, ctx: Context) -> tuple[Array, Array]:
         """Mean and variance, with an axis of 1; writes x - mean."""
         mean = _mean(x, self.axis, ctx)
         ctx.xp.subtract(x, mean, out=centred)
         square = ctx.xp.multiply(centred, centred, out=ctx.empty("scratch", x.shape))
         return mean, _mean(square, self.axis, ctx)
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         rows = ctx.floats(x).reshape(-1, x.shape[-1])  # (N, C)
         y, xhat = ctx.empty("y", x.shape), ctx.empty("xhat", rows.shape)
         mean, variance = self.statistics(p, rows, xhat, ctx)
@@ -37,7 +37,7 @@ class LayerNorm(Layer):
         y += p["beta"]
         return y, (xhat, scale, mean, variance)
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Any:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
         xhat, scale, *_ = cache
         rows, dx = dy.reshape(xhat.shape), ctx.empty("dx", dy.shape)
         dxhat, scratch = dx.reshape(xhat.shape), ctx.empty("scratch", xhat.shape)
@@ -64,19 +64,19 @@ class BatchNorm(LayerNorm):
     momentum: float = 0.9
     axis = 0
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
-        params, y = super().shapes(x)
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        params, y = super().shapes(x, ctx)
         params["mean"] = Param(y[-1:], (0.0,), self.momentum)
         params["variance"] = Param(y[-1:], (1.0,), self.momentum)
         return params, y
 
-    def statistics(self, p: Tree, x: Array, centred: Array, ctx: Context) -> tuple[Array, Array]:
-        if ctx.training:
+    def statistics(self, p: Views, x: Array, centred: Array, ctx: Context) -> tuple[Array, Array]:
+        if ctx.run.training:
             return super().statistics(p, x, centred, ctx)
         ctx.xp.subtract(x, p["mean"], out=centred)
         return p["mean"], p["variance"]
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Any:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
         *_, mean, variance = cache
         n = dy.size // dy.shape[-1]
         g["mean"][...] = len(dy) * mean.reshape(-1)
@@ -90,11 +90,11 @@ class Normalization(Layer):
     Both are found in one pass over the shards before the first step.
     """
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         channels = expect(x, "…, C")[-1:]
         return {"mean": Param(channels, (0.0,), 1.0), "variance": Param(channels, (1.0,), 1.0)}, x
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)
         if ctx.run.moments is not None:
             ctx.run.moments.append(self.moments(x, ctx))
@@ -110,7 +110,7 @@ class Normalization(Layer):
         sums = ctx.xp.concatenate([wide.sum(axis=0), (wide * wide).sum(axis=0)])
         return sums * (len(x) / max(len(wide), 1))
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Any:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
         g["mean"].fill(0)
         g["variance"].fill(0)
         return ctx.xp.multiply(dy, p["variance"] ** -0.5, out=ctx.empty("dx", dy.shape))

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from dpnn.nn.activations import sigmoid
 from dpnn.nn.backend import Array
-from dpnn.nn.layer import Cache, Context, Layer, Rows, expect
-from dpnn.nn.params import Param, Tree
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
+from dpnn.nn.params import Param
 
 States = tuple[Array, Array]  # h (B, H), which goes out, and s (B, H), which a step keeps beside it
 
@@ -37,7 +37,7 @@ class Recurrent(Layer):
         """z, a become their gradients, d those before the step (without what passes a)."""
         raise NotImplementedError
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         (time, size), width = expect(x, "T, I"), self.gates * self.units
         params = {"W": Param((size, width), "glorot"), "b": Param((width,), self.bias)}
         params["U"] = Param((self.units, width), "orthogonal")
@@ -45,7 +45,7 @@ class Recurrent(Layer):
             params["c"] = Param((width,))
         return params, (time, self.units) if self.return_sequences else (self.units,)
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         xp, (batch, time, size), block = ctx.xp, x.shape, (len(x), self.gates, self.units)
         inputs, z = ctx.empty("x", (time, batch, size)), ctx.empty("z", (time, *block))
         xp.copyto(inputs, x.swapaxes(0, 1), casting="unsafe")
@@ -65,7 +65,7 @@ class Recurrent(Layer):
         xp.copyto(y, out)
         return y, (inputs, z, h, s)
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array | None:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
         xp, (inputs, z, h, s) = ctx.xp, cache
         dh, ds = (ctx.empty(tag, h.shape[1:]) for tag in ("dh", "ds"))
         dh[...] = ds[...] = 0
@@ -88,7 +88,7 @@ class Recurrent(Layer):
         xp.copyto(dx, inputs.swapaxes(0, 1))
         return dx
 
-    def multiply_adds(self, params: Tree, y: Rows) -> int:
+    def multiply_adds(self, params: Params, y: Rows) -> int:
         return 0
 
 

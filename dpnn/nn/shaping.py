@@ -3,20 +3,20 @@
 from math import prod
 
 from dpnn.nn.backend import Array
-from dpnn.nn.layer import Cache, Context, Layer, Rows, ShapeError, expect
-from dpnn.nn.params import Shape, Tree
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
+from dpnn.nn.params import Shape
 
 
 class Flatten(Layer):
     """x (B, …) -> y (B, product of the rest)."""
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         return {}, (prod(expect(x, "…")),)
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         return x.reshape(len(x), prod(x.shape[1:])), x.shape
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         return dy.reshape(cache)
 
 
@@ -25,12 +25,12 @@ class Reshape(Flatten):
 
     shape: Shape
 
-    def shapes(self, x: Rows) -> tuple[Tree, Rows]:
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         if prod(expect(x, "…")) != prod(self.shape):
             raise ShapeError(f"expected {prod(self.shape)} numbers a row, got rows of {x}")
         return {}, tuple(self.shape)
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         return x.reshape(len(x), *self.shape), x.shape
 
 
@@ -40,14 +40,14 @@ class Rescale(Layer):
     scale: float
     offset: float = 0.0
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         y = ctx.empty("y", x.shape)
         ctx.xp.multiply(x, self.scale, out=y, dtype=ctx.dtype, casting="unsafe")
         if self.offset:
             y += self.offset
         return y, None
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         return ctx.xp.multiply(dy, self.scale, out=ctx.empty("dx", dy.shape))
 
 
@@ -64,9 +64,9 @@ class Dropout(Layer):
         if not 0 <= self.rate < 1:
             raise ValueError(f"Dropout rate is the probability of dropping, not {self.rate}")
 
-    def forward(self, p: Tree, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)
-        if not ctx.training or self.rate == 0:
+        if not ctx.run.training or self.rate == 0:
             return x, None
         threshold = round(self.rate * 65536)  # 16 random bits a value
         words = ctx.rng().bit_generator.random_raw(-(-x.size // 4))
@@ -76,7 +76,7 @@ class Dropout(Layer):
         mask *= 65536 / (65536 - threshold)
         return ctx.xp.multiply(x, mask, out=ctx.empty("y", x.shape)), mask
 
-    def backward(self, p: Tree, g: Tree, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         if cache is None:
             return dy
         return ctx.xp.multiply(dy, cache, out=ctx.empty("dx", dy.shape))

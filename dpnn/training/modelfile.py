@@ -94,7 +94,7 @@ def _content(tensors: Any) -> Content:
         loss = nn.from_spec(json.loads(metadata["loss"]))
         shape = _shape(json.loads(metadata["input_shape"]))
         columns, source = json.loads(metadata["columns"]), json.loads(metadata["source"])
-        layout = nn.Layout(layer.shapes(shape)[0])
+        layout = nn.Network(layer, shape).layout
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _BadModelError(f"has a broken description: {_line(error)}") from None
     if not isinstance(layer, nn.Layer) or not isinstance(loss, nn.Loss):

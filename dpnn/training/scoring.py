@@ -37,7 +37,7 @@ class Scorer:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        return self.layer.shapes(self.input_shape)[1]
+        return nn.Network(self.layer, self.input_shape).output_shape
 
     @property
     def num_classes(self) -> int | None:
