@@ -1,0 +1,191 @@
+"""The job engine: same bits as `local`, one Spark job a step, errors as one line."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpnn import nn
+from dpnn.data.files import delete_shard
+from dpnn.data.ingest import ingest
+from dpnn.engines.job import JobEngine, describe, partials_bound, shuffles
+from dpnn.engines.local import LocalEngine
+from dpnn.engines.protocol import Kind, Plan, ShardError
+from dpnn.engines.worker import Program
+
+MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
+
+
+@pytest.fixture(scope="module")
+def frames(spark_session):
+    """{rows: a DataFrame sorted by label}"""
+
+    def make(rows):
+        rng = np.random.default_rng(rows)
+        x = rng.standard_normal((rows, 5)).astype(np.float32)
+        y = np.sort(rng.integers(0, 3, rows)).astype(int)
+        table = [(a.tolist(), int(b)) for a, b in zip(x, y, strict=True)]
+        return spark_session.createDataFrame(table, "x array<float>, y int").coalesce(2)
+
+    return {rows: make(rows) for rows in (6, 97)}
+
+
+@pytest.fixture
+def opened(frames):
+    """(job engine, local engine) over the same shards; closed afterwards."""
+    held = []
+
+    def open_both(rows=97, num_shards=3, model=MODEL):
+        train = ingest(frames[rows], "x", "y", num_shards=num_shards)
+        validation = ingest(frames[97], "x", "y", num_shards=num_shards)
+        program = Program(model, (5,), nn.SoftmaxCrossEntropy(), seed=3)
+        engines = (
+            JobEngine(program, train, validation),
+            LocalEngine(program, train.fetch(), validation.fetch()),
+        )
+        held.extend([*engines, train, validation])
+        return engines
+
+    yield open_both
+    for each in held:
+        each.close()
+
+
+def start(engine, model=MODEL, seed=0):
+    fresh = model.build((5,), seed).weights
+    weights = engine.allocate(fresh.size)
+    weights[...] = fresh
+    return weights
+
+
+def walk(engine, steps=2, epochs=2):
+    """Plain SGD; the weights, and every tail on the way."""
+    weights, tails = start(engine), []
+    for epoch in range(1, epochs + 1):
+        for step in range(steps):
+            sums = engine.step(weights, Plan(Kind.TRAIN, epoch, step, steps))
+            tails.append(sums.tail.copy())
+            weights -= 0.01 * sums.flat
+        tails.append(engine.step(weights, Plan(Kind.EVALUATE, epoch)).tail.copy())
+    return weights, tails
+
+
+def assert_same(one, two):
+    assert np.array_equal(one[0], two[0])
+    for a, b in zip(one[1], two[1], strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize(("rows", "num_shards"), [(97, 1), (97, 2), (97, 3), (6, 3), (6, 8)])
+def test_same_bits_as_local(opened, rows, num_shards):
+    """97 rows never divide evenly; of 8 shards of 6 rows some are empty."""
+    job, local = opened(rows, num_shards)
+    if rows == 6:
+        assert num_shards != 8 or 0 in [h.rows for h in job._data[Kind.TRAIN].handles]
+    assert_same(walk(job), walk(local))
+
+
+@pytest.mark.parametrize("num_shards", [2, 3, 8])
+def test_same_bits_through_shuffles(opened, num_shards):
+    job, local = opened(97, num_shards)
+    job.partials_bound = 0
+    assert shuffles(num_shards, 4, 0)
+    assert_same(walk(job, epochs=1), walk(local, epochs=1))
+
+
+def test_same_moments(opened):
+    model = nn.Sequential(nn.Normalization(), nn.Dense(3))
+    job, local = opened(97, 3, model)
+    tails = [e.step(start(e, model), Plan(Kind.MOMENTS)).tail for e in (job, local)]
+    assert np.array_equal(*tails)
+
+
+def test_weights_from_elsewhere(opened):
+    """`allocate` saves a copy; any float32 vector will do."""
+    job, _ = opened()
+    plan = Plan(Kind.TRAIN, 1, 0, 1)
+    weights = start(job)
+    expected = job.step(weights, plan).flat.copy()
+    assert np.array_equal(job.step(weights.copy(), plan).flat, expected)
+
+
+def test_shuffle_levels():
+    assert shuffles(1, 100, 0) == []
+    assert shuffles(8, 100, 800) == []
+    assert shuffles(8, 100, 799) == [2]
+    assert shuffles(8, 100, 199) == [2, 3]
+    assert shuffles(1000, 1, 50) == [5]
+    assert shuffles(3, 1, 0) == [1, 2]
+
+
+def test_partials_bound(spark_context):
+    heap = spark_context._jvm.java.lang.Runtime.getRuntime().maxMemory()
+    assert 0 < partials_bound(spark_context) <= heap // 4
+
+
+def test_shard_error_is_one_line_and_not_retried(opened):
+    job, _ = opened()
+    weights = start(job)
+    weights[0] = np.nan
+    with pytest.raises(ShardError, match="^non-finite loss at epoch 2 step 0 shard 0") as caught:
+        job.step(weights, Plan(Kind.TRAIN, 2, 0, 1))
+    assert "\n" not in str(caught.value)
+    assert "Traceback" in caught.value.__notes__[0]
+    weights[0] = 0
+    assert np.isfinite(job.step(weights, Plan(Kind.TRAIN, 2, 0, 1)).flat).all()
+
+
+def test_lost_file_is_made_again(opened):
+    job, local = opened(97, 3)
+    shards = job._data[Kind.TRAIN]
+    lost = Path(shards.handles[1].path)
+    delete_shard(shards.handles[1])
+    assert_same(walk(job, epochs=1), walk(local, epochs=1))
+    assert not lost.exists()
+    assert Path(shards.handles[1].path).exists()
+
+
+def test_nothing_left_behind(opened, spark_context):
+    job, _ = opened()
+    weights = start(job)
+    job.step(weights, Plan(Kind.TRAIN, 1, 0, 2))
+    before = sorted(os.listdir(spark_context._temp_dir))
+    for step in range(2):
+        job.step(weights, Plan(Kind.TRAIN, 1, step, 2))
+    weights[0] = np.nan
+    with pytest.raises(ShardError):
+        job.step(weights, Plan(Kind.TRAIN, 1, 0, 2))
+    assert sorted(os.listdir(spark_context._temp_dir)) == before
+    job.close()
+    job.close()
+    assert len(os.listdir(spark_context._temp_dir)) == len(before) - 1  # the program
+
+
+def test_names_in_the_spark_ui(opened, spark_context):
+    job, _ = opened()
+    store = spark_context._jsc.sc().statusStore()
+    spark_context.setJobGroup("mine", "my own words")
+    try:
+        job.step(start(job), Plan(Kind.TRAIN, 3, 16, 118))
+        assert spark_context.getLocalProperty("spark.job.description") == "my own words"
+        (number,) = spark_context.statusTracker().getJobIdsForGroup("mine")
+        assert store.job(number).description().get() == "dpnn epoch 3 step 17/118"
+    finally:
+        for key in ("spark.jobGroup.id", "spark.job.description"):
+            spark_context.setLocalProperty(key, None)
+    assert describe(Plan(Kind.EVALUATE, 2)) == "dpnn epoch 2 validation"
+
+
+def test_costs(opened):
+    job, _ = opened(97, 2)
+    weights = start(job)
+    for step in range(2):
+        job.step(weights, Plan(Kind.TRAIN, 1, step, 2))
+    job.step(weights, Plan(Kind.EVALUATE, 1))
+    costs = job.costs
+    assert costs.steps == 2
+    assert costs.bytes == 2 * 2 * 2 * weights.nbytes
+    assert min(costs.send, costs.compute, costs.wait, costs.sum) > 0
+    assert sorted(costs.seconds) == sorted(costs.hosts) == [0, 1]
+    assert np.isclose(sum(costs.seconds.values()) / 2, costs.compute)
