@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -67,6 +68,7 @@ def session(name: str) -> SparkSession:
     """The session that spark-submit made, or a local one."""
     from pyspark.sql import SparkSession
 
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     made = SparkSession.builder.appName(name).getOrCreate()
     if made.sparkContext.getConf().get("spark.python.unix.domain.socket.enabled") != "true":
