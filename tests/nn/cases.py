@@ -97,6 +97,67 @@ def batch_norm(p: Params, x: np.ndarray) -> np.ndarray:
     return p["gamma"] * (x - p["mean"]) / np.sqrt(p["variance"] + 1e-5) + p["beta"]
 
 
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """Zeros before and after, as TensorFlow has them: an odd one goes behind."""
+    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def pair(size: Any) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, size)
+
+
+def conv(layer: Any) -> Callable[[Params, np.ndarray], np.ndarray]:
+    """One output position and one filter at a time."""
+    (s, t), (d, e) = pair(layer.strides), pair(layer.dilation)
+
+    def value(p: Params, x: np.ndarray) -> np.ndarray:
+        kernel, width, channels, filters = p["W"].shape
+        if layer.padding == "same":
+            rows = same_padding(x.shape[1], kernel, s, d)
+            columns = same_padding(x.shape[2], width, t, e)
+            x = np.pad(x, ((0, 0), rows, columns, (0, 0)))
+        high = (x.shape[1] - (kernel - 1) * d - 1) // s + 1
+        wide = (x.shape[2] - (width - 1) * e - 1) // t + 1
+        y = np.empty((len(x), high, wide, filters))
+        for i, j, o in np.ndindex(high, wide, filters):
+            own = o // (filters // layer.groups) * channels
+            window = x[:, i * s :, j * t :, own : own + channels][:, ::d, ::e][:, :kernel, :width]
+            y[:, i, j, o] = (window * p["W"][..., o]).sum(axis=(1, 2, 3))
+        return y + p.get("b", 0)
+
+    return value
+
+
+def conv1d(layer: Any) -> Callable[[Params, np.ndarray], np.ndarray]:
+    high = nn.Conv2D(
+        layer.filters,
+        (1, layer.kernel_size),
+        strides=(1, layer.strides),
+        padding=layer.padding,
+        dilation=(1, layer.dilation),
+        groups=layer.groups,
+    )
+    return lambda p, x: conv(high)(p, x[:, None])[:, 0]
+
+
+def pool(function: Any, size: tuple[int, int], stride: tuple[int, int]) -> Any:
+    def value(p: Params, x: np.ndarray) -> np.ndarray:
+        high = (x.shape[1] - size[0]) // stride[0] + 1
+        wide = (x.shape[2] - size[1]) // stride[1] + 1
+        y = np.empty((len(x), high, wide, x.shape[3]))
+        for i, j in np.ndindex(high, wide):
+            top, left = i * stride[0], j * stride[1]
+            y[:, i, j] = function(x[:, top : top + size[0], left : left + size[1]], axis=(1, 2))
+        return y
+
+    return value
+
+
+def convolution(name: str, layer: nn.Layer, shape: tuple[int, ...] = (5, 6, 2)) -> Case:
+    return Case(name, layer, shape, (conv if len(shape) == 3 else conv1d)(layer))
+
+
 WIDE_AND_DEEP = nn.Sequential(
     nn.Concatenate(
         nn.Sequential(nn.Input("carrier"), nn.Embedding(5, 3)),
@@ -131,6 +192,39 @@ CASES = [
         nn.Normalization(),
         (4,),
         lambda p, x: (x - p["mean"]) / np.sqrt(p["variance"]),
+    ),
+    convolution("conv2d", nn.Conv2D(3, 2)),
+    convolution("conv2d-same", nn.Conv2D(3, 3, padding="same")),
+    convolution("conv2d-same-even", nn.Conv2D(3, (2, 4), padding="same")),
+    convolution("conv2d-strides", nn.Conv2D(3, (3, 2), strides=(2, 3))),
+    convolution("conv2d-strides-same", nn.Conv2D(3, 3, strides=2, padding="same")),
+    convolution("conv2d-strides-beyond", nn.Conv2D(3, 2, strides=3, padding="same")),
+    convolution("conv2d-dilation", nn.Conv2D(2, 2, dilation=(2, 3))),
+    convolution("conv2d-dilation-same", nn.Conv2D(2, 3, dilation=2, padding="same")),
+    convolution("conv2d-1x1", nn.Conv2D(4, 1)),
+    convolution("conv2d-1x1-strides", nn.Conv2D(4, 1, strides=2, bias=False)),
+    convolution("conv2d-groups", nn.Conv2D(6, 2, groups=2), (4, 4, 4)),
+    convolution("conv2d-depthwise", nn.Conv2D(3, 3, padding="same", groups=3), (4, 5, 3)),
+    convolution("conv2d-depthwise-strides", nn.Conv2D(6, 2, strides=2, groups=3), (5, 4, 3)),
+    convolution("conv1d", nn.Conv1D(3, 2), (5, 2)),
+    convolution("conv1d-same", nn.Conv1D(3, 3, strides=2, padding="same"), (6, 2)),
+    convolution("conv1d-dilation-groups", nn.Conv1D(4, 2, dilation=2, groups=2), (6, 2)),
+    Case("max-pool", nn.MaxPool2D(), (4, 6, 2), pool(np.max, (2, 2), (2, 2))),
+    Case("max-pool-cut", nn.MaxPool2D(2), (5, 7, 2), pool(np.max, (2, 2), (2, 2))),
+    Case("max-pool-overlap", nn.MaxPool2D((3, 2), 1), (5, 4, 2), pool(np.max, (3, 2), (1, 1))),
+    Case("average-pool", nn.AveragePool2D(2), (5, 6, 2), pool(np.mean, (2, 2), (2, 2))),
+    Case(
+        "average-pool-overlap",
+        nn.AveragePool2D(3, strides=(1, 2)),
+        (5, 7, 2),
+        pool(np.mean, (3, 3), (1, 2)),
+    ),
+    Case("global-average", nn.GlobalAveragePool(), (3, 4, 2), lambda p, x: x.mean(axis=(1, 2))),
+    Case("global-average-sequence", nn.GlobalAveragePool(), (5, 2), lambda p, x: x.mean(axis=1)),
+    Case(
+        "cnn",
+        nn.Sequential(nn.Conv2D(2, 3), nn.ReLU(), nn.MaxPool2D(), nn.Flatten(), nn.Dense(2)),
+        (6, 6, 1),
     ),
     Case("flatten", nn.Flatten(), (2, 3, 4), lambda p, x: x.reshape(len(x), 24)),
     Case("reshape", nn.Reshape((4, 3)), (2, 6), lambda p, x: x.reshape(len(x), 4, 3)),

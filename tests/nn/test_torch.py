@@ -63,6 +63,45 @@ def batch_norm(draw: Callable) -> Drawn:
 
 
 @st.composite
+def conv2d(draw: Callable) -> Drawn:
+    two = st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    groups, shares = draw(st.integers(1, 3)), st.integers(1, 3)
+    layer = nn.Conv2D(
+        groups * draw(shares),
+        draw(two),
+        strides=draw(two),
+        padding=draw(st.sampled_from(["valid", "same"])),
+        dilation=draw(two),
+        groups=groups,
+        bias=draw(st.booleans()),
+    )
+    return layer, (draw(st.integers(7, 9)), draw(st.integers(7, 9)), groups * draw(shares)), 0
+
+
+@st.composite
+def conv1d(draw: Callable) -> Drawn:
+    groups, shares, small = draw(st.integers(1, 3)), st.integers(1, 3), st.integers(1, 3)
+    layer = nn.Conv1D(
+        groups * draw(shares),
+        draw(small),
+        strides=draw(small),
+        padding=draw(st.sampled_from(["valid", "same"])),
+        dilation=draw(small),
+        groups=groups,
+    )
+    return layer, (draw(st.integers(7, 9)), groups * draw(shares)), 0
+
+
+@st.composite
+def pools(draw: Callable) -> Drawn:
+    two = st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    kind = draw(st.sampled_from([nn.MaxPool2D, nn.AveragePool2D]))
+    layer = kind(draw(two), strides=draw(st.none() | two))
+    shape = draw(st.integers(3, 7)), draw(st.integers(3, 7)), draw(size)
+    return draw(st.sampled_from([layer, nn.GlobalAveragePool()])), shape, 0
+
+
+@st.composite
 def composed(draw: Callable) -> Drawn:
     width, units = draw(size), draw(size)
     branches = [
@@ -103,6 +142,9 @@ LAYERS = {
         nn.Softmax(),
     ),
     "shaping": anywhere(nn.Flatten(), nn.Rescale(0.3, 2.0)),
+    "conv2d": conv2d(),
+    "conv1d": conv1d(),
+    "pools": pools(),
     "composed": composed(),
     "several-inputs": several_inputs(),
 }

@@ -16,6 +16,19 @@ STEPS, ROWS = 20, 16
 
 MODELS: dict[str, tuple[nn.Layer, tuple[int, ...]]] = {
     "mlp": (nn.Sequential(nn.Dense(32), nn.ReLU(), nn.Dense(16), nn.Tanh(), nn.Dense(4)), (10,)),
+    "cnn": (
+        nn.Sequential(
+            nn.Conv2D(6, 3, padding="same"),
+            nn.BatchNorm(),
+            nn.ReLU(),
+            nn.MaxPool2D(),
+            nn.Conv2D(8, 3, strides=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dense(4),
+        ),
+        (10, 10, 2),
+    ),
 }
 
 OPTIMIZERS: dict[str, tuple[nn.Optimizer, Callable[[list], Any]]] = {

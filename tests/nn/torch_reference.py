@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from dpnn import nn
+from tests.nn.cases import pair, same_padding
 
 Tensors = dict[str, Any]
+torch.set_num_threads(1)  # with two, torch 2.13's own convolutions crashed now and then
 
 
 def tensors(net: nn.Network) -> Tensors:
@@ -140,6 +142,40 @@ def _batchnorm(layer: Any, p: Tensors, x: Any) -> Any:
 
 def _normalization(layer: Any, p: Tensors, x: Any) -> Any:
     return (x - p["mean"]) / p["variance"].sqrt()
+
+
+def _conv2d(layer: Any, p: Tensors, x: Any) -> Any:
+    strides, dilation = pair(layer.strides), pair(layer.dilation)
+    if layer.padding == "same":
+        axes = zip(x.shape[1:3], p["W"].shape[:2], strides, dilation, strict=True)
+        rows, columns = (same_padding(*axis) for axis in axes)
+        x = F.pad(x, (0, 0, *columns, *rows))
+    w, bias = p["W"].permute(3, 2, 0, 1), p.get("b")
+    y = F.conv2d(x.permute(0, 3, 1, 2), w, bias, strides, 0, dilation, layer.groups)
+    return y.permute(0, 2, 3, 1)
+
+
+def _conv1d(layer: Any, p: Tensors, x: Any) -> Any:
+    if layer.padding == "same":
+        size, kernel = x.shape[1], p["W"].shape[1]
+        x = F.pad(x, (0, 0, *same_padding(size, kernel, layer.strides, layer.dilation)))
+    w, bias = p["W"][0].permute(2, 1, 0), p.get("b")
+    y = F.conv1d(x.permute(0, 2, 1), w, bias, layer.strides, 0, layer.dilation, layer.groups)
+    return y.permute(0, 2, 1)
+
+
+def _maxpool2d(layer: Any, p: Tensors, x: Any) -> Any:
+    y = F.max_pool2d(x.permute(0, 3, 1, 2), layer.pool_size, layer.strides)
+    return y.permute(0, 2, 3, 1)
+
+
+def _averagepool2d(layer: Any, p: Tensors, x: Any) -> Any:
+    y = F.avg_pool2d(x.permute(0, 3, 1, 2), layer.pool_size, layer.strides)
+    return y.permute(0, 2, 3, 1)
+
+
+def _globalaveragepool(layer: Any, p: Tensors, x: Any) -> Any:
+    return x.flatten(1, -2).mean(dim=1)
 
 
 # --- losses: the mean over a row's outputs, row by row ---
