@@ -79,6 +79,7 @@ class Root:
         self.roster.close()
         if self._weights is not None:
             self._weights.close()
+            self._weights = None  # the memory goes when the caller's view of it goes
 
     def _form(self) -> None:
         assert self._weights is not None
