@@ -97,7 +97,7 @@ class JobEngine:
             size = weights.nbytes if plan.kind == Kind.TRAIN else 0
             for level in shuffles(shards.num_shards, size, self.partials_bound):
                 rdd = _join(rdd, level, shards.num_shards)
-            rdd._jrdd_deserializer = Frames(self._array)  # type: ignore[assignment]
+            rdd._jrdd_deserializer = Frames(self._array)
             parts = rdd.collect()
         finally:
             flat.destroy()
@@ -166,12 +166,12 @@ def _join(rdd: RDD, level: int, num_shards: int) -> RDD:
 
     `RDD.partitionBy` would pickle a partition's parts as one object: this is what it does beneath.
     """
-    rdd._jrdd_deserializer = KeyedFrames(level)  # type: ignore[assignment]
+    rdd._jrdd_deserializer = KeyedFrames(level)
     jvm: Any = rdd.ctx._jvm
     partitions = -(-num_shards // 2**level)
     pairs = jvm.PairwiseRDD(rdd._jrdd.rdd()).asJavaPairRDD()
     joined = pairs.partitionBy(jvm.PythonPartitioner(partitions, level))
-    frames: RDD = RDD(jvm.PythonRDD.valueOfPair(joined), rdd.ctx, Frames())  # type: ignore[arg-type]
+    frames: RDD = RDD(jvm.PythonRDD.valueOfPair(joined), rdd.ctx, Frames())
     return frames.mapPartitions(partial(combine, num_shards=num_shards))
 
 

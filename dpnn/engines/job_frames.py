@@ -46,7 +46,8 @@ class _Arriving:
     """A part of which some frames are still to come."""
 
     def __init__(self, flat: np.ndarray | None) -> None:
-        self.flat, self.part = flat, None
+        self.flat = flat
+        self.part: tuple | None = None
         self.bytes = _EMPTY if flat is None else flat.view(np.uint8)
         self.missing = len(self.bytes)
 

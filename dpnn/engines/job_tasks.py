@@ -15,6 +15,7 @@ import pickle
 import socket
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -114,10 +115,10 @@ def receive(broadcast: Any, out: np.ndarray) -> None:
     Where the broadcast lies in a file (no encryption) it is read straight into `out`: its `value`
     would be a fresh copy a step, whose page faults cost more than reading it.
     """
-    view = memoryview(out).cast("B")
+    view = out.view(np.uint8).data
     path = getattr(broadcast, "_path", None)
     if path is not None:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             if file.read(3) == _BYTEARRAY and int.from_bytes(file.read(8), "little") == len(view):
                 if file.readinto(view) != len(view):
                     raise OSError(f"{path} ends before its {len(view)} bytes of weights")

@@ -1,6 +1,5 @@
 """The job engine: same bits as `local`, one Spark job a step, errors as one line."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +127,7 @@ def test_shard_error_is_one_line_and_not_retried(opened):
     job, _ = opened()
     weights = start(job)
     weights[0] = np.nan
-    with pytest.raises(ShardError, match="^non-finite loss at epoch 2 step 0 shard 0") as caught:
+    with pytest.raises(ShardError, match=r"^non-finite loss at epoch 2 step 0 shard 0") as caught:
         job.step(weights, Plan(Kind.TRAIN, 2, 0, 1))
     assert "\n" not in str(caught.value)
     assert "Traceback" in caught.value.__notes__[0]
@@ -146,20 +145,25 @@ def test_lost_file_is_made_again(opened):
     assert Path(shards.handles[1].path).exists()
 
 
+def files(sc):
+    """Broadcasts lie here until they are destroyed."""
+    return sorted(Path(sc._temp_dir).iterdir())
+
+
 def test_nothing_left_behind(opened, spark_context):
     job, _ = opened()
     weights = start(job)
     job.step(weights, Plan(Kind.TRAIN, 1, 0, 2))
-    before = sorted(os.listdir(spark_context._temp_dir))
+    before = files(spark_context)
     for step in range(2):
         job.step(weights, Plan(Kind.TRAIN, 1, step, 2))
     weights[0] = np.nan
     with pytest.raises(ShardError):
         job.step(weights, Plan(Kind.TRAIN, 1, 0, 2))
-    assert sorted(os.listdir(spark_context._temp_dir)) == before
+    assert files(spark_context) == before
     job.close()
     job.close()
-    assert len(os.listdir(spark_context._temp_dir)) == len(before) - 1  # the program
+    assert len(files(spark_context)) == len(before) - 1  # the program
 
 
 def test_names_in_the_spark_ui(opened, spark_context):
