@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -30,7 +31,9 @@ def ship(sc: SparkContext) -> None:
     name = f"dpnn-{hashlib.sha256(data).hexdigest()[:12]}.zip"
     path = Path(sc._temp_dir or tempfile.mkdtemp(prefix="dpnn-")) / name
     path.write_bytes(data)
+    before = list(sys.path)
     sc.addPyFile(str(path))
+    sys.path[:] = before  # the driver has its own dpnn, and the zip goes when the context stops
     _shipped.add(sc.applicationId)
 
 
@@ -38,7 +41,7 @@ def archive(root: Path) -> bytes:
     """A zip of the package's modules and threadpoolctl, the same bytes for the same content."""
     files = {f"dpnn/{p.relative_to(root).as_posix()}": p for p in sorted(root.rglob("*.py"))}
     found = importlib.util.find_spec("threadpoolctl")
-    if found and found.origin:
+    if found and found.origin and Path(found.origin).is_file():
         files["threadpoolctl.py"] = Path(found.origin)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from pyspark.ml.linalg import Vectors
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as F
 
 from dpnn.data.arrays import from_arrays
 from dpnn.data.ingest import ingest

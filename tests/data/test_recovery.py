@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as F
 
 from dpnn.data.files import MissingShard, open_shard
 from dpnn.data.ingest import _LEVEL, SourceChanged, ingest
