@@ -136,7 +136,7 @@ class Fit:
 
     def _moments(self) -> None:
         """Mean and variance for Normalization layers: one pass over the training shards."""
-        if not self.network.has_moments:
+        if not self.network.moments_size:
             return
         tail = self._step(Plan(Kind.MOMENTS)).tail
         moments, count = tail[metrics.HEAD :], tail[metrics.ROWS]
