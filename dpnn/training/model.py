@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -97,8 +96,8 @@ class TrainedModel:
 
         An existing file is replaced, atomically.
         """
-        columns = None if self.columns is None else asdict(self.columns)
-        modelfile.write(path, modelfile.Content(self.network, self.loss, columns, self.source))
+        content = modelfile.Content(self.network, self.loss, self.columns, self.source)
+        modelfile.write(path, content)
 
     def _scorer(self) -> scoring.Scorer:
         return scoring.Scorer(self.network.layer, self.network.input_shape, self.loss)
@@ -136,9 +135,7 @@ def load(path: str | os.PathLike[str]) -> TrainedModel:
 
     ValueError in one line where it is no model file, or a damaged one. Nothing is unpickled.
     """
-    content = modelfile.read(path)
-    columns = None if content.columns is None else Columns(**content.columns)
-    return TrainedModel(content.network, content.loss, columns, content.source)
+    return TrainedModel(*modelfile.read(path))
 
 
 def _asarray(x: Any) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from safetensors.numpy import save
 import dpnn
 from dpnn import nn
 from dpnn.training import files
+from dpnn.training.feed import Columns
 
 FORMAT, VERSION = "dpnn-model", 1
 
@@ -29,7 +31,7 @@ class Content(NamedTuple):
 
     network: nn.Network
     loss: nn.Loss
-    columns: dict[str, Any] | None  # inputs, label, weight
+    columns: Columns | None
     source: dict[str, Any]
 
 
@@ -54,7 +56,7 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
         "model": json.dumps(nn.to_spec(network.layer)),
         "loss": json.dumps(nn.to_spec(content.loss)),
         "input_shape": json.dumps(network.input_shape),
-        "columns": json.dumps(content.columns),
+        "columns": json.dumps(content.columns and asdict(content.columns)),
         "source": json.dumps(content.source),
     }
     files.write(path, save(dict(network.layout.named(network.weights)), metadata))
@@ -94,6 +96,7 @@ def _content(tensors: Any) -> Content:
         loss = nn.from_spec(json.loads(metadata["loss"]))
         shape = _shape(json.loads(metadata["input_shape"]))
         columns, source = json.loads(metadata["columns"]), json.loads(metadata["source"])
+        columns = None if columns is None else Columns(**columns)
         layout = nn.Network(layer, shape).layout
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _BadModelError(f"has a broken description: {_line(error)}") from None

@@ -82,7 +82,7 @@ class Trainer:
         self,
         data: Any,
         inputs: Any = None,
-        label: str | None = None,
+        label: str | list[str] | None = None,
         weight: str | None = None,
         validation: Any = None,
         num_shards: int | None = None,
