@@ -16,6 +16,7 @@ from dpnn import nn
 from dpnn.data.shards import Batches, Rows, Shard
 from dpnn.engines import metrics
 from dpnn.engines.protocol import Kind, Plan, ShardError, Sums
+from dpnn.extras import normalization
 from dpnn.nn.backend import to_device, to_host
 
 
@@ -58,7 +59,7 @@ class Worker:
     def tail_size(self, kind: Kind) -> int:
         """How many float64 a plan of this kind returns beside the flat vector."""
         if kind == Kind.MOMENTS:
-            return metrics.HEAD + self.net.moments_size
+            return metrics.HEAD + normalization.moments_size(self.net.layout)
         return metrics.tail_size(self.program.loss)
 
     def bind(self, weights: np.ndarray, gradient: np.ndarray) -> None:
@@ -95,7 +96,7 @@ class Worker:
         net, loss = self.net, self.program.loss
         x, y, w = (self._to_device(part) for part in rows)
         if plan.kind == Kind.MOMENTS:
-            tail[metrics.HEAD :] += to_host(net.moments(x))
+            tail[metrics.HEAD :] += to_host(normalization.moments(net, x))
             return
         if y is None:
             raise ShardError(f"shard {shard} has no label column")

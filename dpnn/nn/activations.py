@@ -10,11 +10,10 @@ class Elementwise(Layer):
     """y = value(x), number by number, in blocks that stay in the cache with their temporaries."""
 
     def value(self, x: Array, xp: ModuleType) -> Array:
-        raise TypeError(f"{type(self).__name__} has no value")
+        """y."""
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
         """dy/dx."""
-        raise TypeError(f"{type(self).__name__} has no slope")
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)
@@ -45,19 +44,6 @@ class ReLU(Elementwise):
         return x > 0
 
 
-class LeakyReLU(Elementwise):
-    """y = x where x > 0, else negative_slope x. Maas et al. 2013."""
-
-    negative_slope: float = 0.01
-    activation = "relu"
-
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        return x * self.slope(x, x, xp)
-
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        return xp.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
-
-
 class Sigmoid(Elementwise):
     """y = 1 / (1 + exp(-x))."""
 
@@ -78,19 +64,6 @@ class Tanh(Elementwise):
         return 1 - y * y
 
 
-class SiLU(Elementwise):
-    """y = x sigmoid(x), also called swish. Hendrycks & Gimpel 2016."""
-
-    activation = "relu"
-
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        return x * sigmoid(x, xp)
-
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        s = sigmoid(x, xp)
-        return s + y * (1 - s)
-
-
 class GELU(Elementwise):
     """y = x Φ(x), by its approximation with a tanh. Hendrycks & Gimpel 2016."""
 
@@ -103,21 +76,6 @@ class GELU(Elementwise):
         square = x * x
         s = sigmoid(x * (1.5957691216 + 0.0713548163 * square), xp)
         return s + x * s * (1 - s) * (1.5957691216 + 0.2140644488 * square)
-
-
-class Softmax(Layer):
-    """y = exp(x) / Σ exp(x) along the last axis. For losses give logits, not this."""
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        y = ctx.empty("y", x.shape)
-        ctx.xp.copyto(y, x, casting="unsafe")
-        softmax(y, ctx.xp)
-        return y, y
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        dx = ctx.empty("dx", dy.shape)
-        ctx.xp.copyto(dx, dy)
-        return softmax_backward(cache, dx, ctx.xp)
 
 
 def sigmoid(x: Array, xp: ModuleType) -> Array:

@@ -79,6 +79,3 @@ class Attention(Layer):
         if self.mask:
             padding = ctx.run.inputs[self.mask][some] == 0  # (B, T)
             scores += (-1e30 * padding.astype(scores.dtype))[:, None, None]
-
-    def multiply_adds(self, params: Params, y: Rows) -> int:
-        return 2 * y[0] * y[0] * y[1]

@@ -8,7 +8,6 @@ laid out for a few images at a time, so that they never leave the cache.
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -38,111 +37,77 @@ class Conv2D(Layer):
         if self.padding not in ("valid", "same"):
             raise ValueError(f"padding is 'valid' or 'same', not {self.padding!r}")
 
-    def pair(self, size: Pair) -> np.ndarray:
-        return np.array(size if isinstance(size, tuple) else (size, size))
-
-    def grid(self, size: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For images of `size` (H, W): (H', W'), the zeros before, and a window's reach."""
-        strides = self.pair(self.strides)
-        reach = self.pair(self.dilation) * (self.pair(self.kernel_size) - 1)
+    def grid(self, size: Rows) -> tuple[np.ndarray, ...]:
+        """For images of `size` (H, W): (H', W'), the zeros before, strides, a window's reach."""
+        strides, reach = _pair(self.strides), _pair(self.dilation) * (_pair(self.kernel_size) - 1)
         if self.padding == "valid":
-            return (size - reach - 1) // strides + 1, 0 * reach, reach
+            return (size - reach - 1) // strides + 1, 0 * reach, strides, reach
         counts = -(-np.array(size) // strides)
         missing = (counts - 1) * strides + reach + 1 - size
-        return counts, np.maximum(missing, 0) // 2, reach
+        return counts, np.maximum(missing, 0) // 2, strides, reach
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         *size, channels = expect(x, "H, W, C")
         counts = self.grid(size)[0].tolist()
         if min(counts) < 1 or channels % self.groups or self.filters % self.groups:
             raise ShapeError(f"expected x that fits the kernel and the groups, got rows of {x}")
-        kernel = (*self.pair(self.kernel_size).tolist(), channels // self.groups, self.filters)
+        kernel = (*_pair(self.kernel_size).tolist(), channels // self.groups, self.filters)
         bias = {"b": Param((self.filters,))} if self.bias else {}
         return {"W": Param(kernel, self.initializer), **bias}, (*counts, self.filters)
 
-    def grouped(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:3], self.groups, -1)  # of the last axis: (G, C')
-
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        parts, kernel = self.grouped(ctx.floats(x)), self.grouped(p["W"])
-        counts, before, _ = self.grid(x.shape[1:3])
-        y, strides = (
-            ctx.empty("y", (len(x), *counts.tolist(), self.filters)),
-            self.pair(self.strides),
-        )
-        windows = self.correlate(parts, kernel, self.grouped(y), before, self.pair(1), strides, ctx)
+        counts, before, strides, reach = self.grid(ctx.x[:2])
+        room = (counts - 1) * strides + reach + 1
+        wide = _framed(ctx.floats(x), before, _pair(1), room, ctx)
+        windows = self.windows(wide, ctx.y[:2], strides, ctx)
+        y = ctx.empty("y", (len(x), *ctx.y))
+        _multiply(windows, self.grouped(p["W"]), self.grouped(y), ctx)
         if self.bias:
             y += p["b"]
-        return y, (x.shape, windows)
+        return y, windows
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
-        (shape, windows), parts = cache, self.grouped(dy)
-        dw = g["W"].reshape(-1, *parts.shape[3:])  # (K L C', G, O')
-        dw.fill(0)
-        for some, k, columns in _columns(windows, ctx):
-            dw[:, k] += ctx.xp.dot(columns.T, parts[some, :, :, k].reshape(len(columns), -1))
         if self.bias:
             dy.reshape(-1, self.filters).sum(axis=0, out=g["b"])
+        parts = self.grouped(dy)
+        dw = g["W"].reshape(-1, *parts.shape[3:])  # (K L C', G, O')
+        dw.fill(0)
+        for some, k, columns in _columns(cache, ctx):
+            dw[:, k] += ctx.xp.dot(columns.T, parts[some, :, :, k].reshape(len(columns), -1))
         if not ctx.needs_dx:
             return None
-        _, before, reach = self.grid(shape[1:3])
-        dx, spread = ctx.empty("dx", shape), self.pair(self.strides)
+        _, before, strides, reach = self.grid(ctx.x[:2])
+        wide = _framed(dy, reach - before, strides, reach + ctx.x[:2], ctx)
+        windows = self.windows(wide, ctx.x[:2], _pair(1), ctx)
         turned = self.grouped(p["W"])[::-1, ::-1].swapaxes(2, 4)  # (K, L, O', G, C')
-        self.correlate(parts, turned, self.grouped(dx), reach - before, spread, self.pair(1), ctx)
+        dx = ctx.empty("dx", (len(dy), *ctx.x))
+        _multiply(windows, turned, self.grouped(dx), ctx)
         return dx
 
-    def correlate(
-        self,
-        x: Array,
-        kernel: Array,
-        y: Array,
-        before: Any,
-        spread: Any,
-        strides: Any,
-        ctx: Context,
-    ) -> Array:
-        """y (B, H', W', G, O') = windows of x · kernel (K, L, C', G, O'); returns the windows.
+    def grouped(self, x: Array) -> Array:
+        """(…, C) as (…, G, C')."""
+        return x.reshape(*x.shape[:-1], self.groups, x.shape[-1] // self.groups)
 
-        x begins after `before` zeros, and its pixels are `spread` apart.
-        """
-        dilation, counts = self.pair(self.dilation), np.array(y.shape[1:3])
-        room = (counts - 1) * strides + dilation * (np.array(kernel.shape[:2]) - 1) + 1
-        if (before + spread > 1).any() or (room > x.shape[1:3]).any():
-            x = _spread(x, before, spread, room, ctx)
+    def windows(self, x: Array, counts: Rows, strides: np.ndarray, ctx: Context) -> Array:
+        """(B, H', W', K, L, G, C'), a view of x (B, H, W, C)."""
+        x, dilation = self.grouped(x), _pair(self.dilation)
         b, h, w, *c = x.strides
-        steps = (b, *(strides * (h, w)), *(dilation * (h, w)), *c)
-        shape = (len(x), *y.shape[1:3], *kernel.shape[:2], *x.shape[3:])
-        windows = ctx.xp.lib.stride_tricks.as_strided(x, shape, steps)  # (B, H', W', K, L, G, C')
-        kernels = kernel.reshape(-1, *kernel.shape[3:])  # (K L C', G, O')
-        for some, k, columns in _columns(windows, ctx):
-            y[some, :, :, k] = ctx.xp.dot(columns, kernels[:, k]).reshape(
-                -1, *y.shape[1:3], y.shape[4]
-            )
-        return windows
+        shape = (len(x), *counts, *_pair(self.kernel_size).tolist(), *x.shape[3:])
+        steps = (b, *(strides * (h, w)).tolist(), *(dilation * (h, w)).tolist(), *c)
+        return ctx.xp.lib.stride_tricks.as_strided(x, shape, steps)
 
 
-class Conv1D(Conv2D):
-    """Sequences x (B, T, C) -> y (B, T', O)."""
-
-    def pair(self, size: Pair) -> np.ndarray:
-        return np.array((1, size))
-
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        params, y = super().shapes((1, *expect(x, "T, C")), ctx)
-        return params, y[1:]
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        y, cache = super().forward(p, x[:, None], ctx)
-        return y[:, 0], cache
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
-        dx = super().backward(p, g, cache, dy[:, None], ctx)
-        return None if dx is None else dx[:, 0]
+def _pair(size: Pair) -> np.ndarray:
+    return np.array(size if isinstance(size, tuple) else (size, size))
 
 
-def _spread(x: Array, before: Any, spread: Any, room: Any, ctx: Context) -> Array:
-    """x in a frame of zeros of size `room`, its pixels `spread` apart."""
-    wide = ctx.empty(f"frame {before} {spread}", (len(x), *room.tolist(), *x.shape[3:]))
+def _framed(
+    x: Array, before: np.ndarray, spread: np.ndarray, room: np.ndarray, ctx: Context
+) -> Array:
+    """x (B, H, W, C) with `before` zeros before it and its pixels `spread` apart, up to `room`."""
+    if not (before + spread > 1).any() and not (room > x.shape[1:3]).any():
+        return x
+    wide = ctx.empty(f"frame {before} {spread}", (len(x), *room.tolist(), x.shape[3]))
     wide.fill(0)
     (top, left), (down, right) = before.tolist(), spread.tolist()
     inside = wide[:, top::down, left::right][:, : x.shape[1], : x.shape[2]]
@@ -151,14 +116,22 @@ def _spread(x: Array, before: Any, spread: Any, room: Any, ctx: Context) -> Arra
 
 
 def _columns(windows: Array, ctx: Context) -> Iterator[tuple[slice, int, Array]]:
-    """A few images, a group, and their windows as a matrix (N, K L C')."""
-    *_, kernel, width, groups, channels = windows.shape
+    """A few images, a group, and their windows there as a matrix (N, K L C')."""
+    kernel, width, groups, channels = windows.shape[3:]
     for some in blocks(ctx.xp, len(windows), prod(windows.shape[1:]) // groups):
         for k in range(groups):
             part = windows[some, ..., k, :]
             columns = ctx.empty("columns", part.shape)
             ctx.xp.copyto(columns, part)
             yield some, k, columns.reshape(-1, kernel * width * channels)
+
+
+def _multiply(windows: Array, kernel: Array, y: Array, ctx: Context) -> None:
+    """y (B, H', W', G, O') = windows (B, H', W', K, L, G, C') · kernel (K, L, C', G, O')."""
+    kernel = kernel.reshape(-1, *kernel.shape[3:])
+    for some, k, columns in _columns(windows, ctx):
+        out = y[some, :, :, k]
+        out[...] = ctx.xp.dot(columns, kernel[:, k]).reshape(out.shape)
 
 
 class MaxPool2D(Layer):
@@ -169,12 +142,11 @@ class MaxPool2D(Layer):
 
     def views(self, x: Array) -> list[Array]:
         """For each place in a window, what lies there in all windows: (B, H', W', C)."""
-        kernel = self.pool_size if isinstance(self.pool_size, tuple) else (self.pool_size,) * 2
-        strides = self.strides or kernel
-        s, t = strides if isinstance(strides, tuple) else (strides, strides)
-        h, w = x.shape[1] - kernel[0] + 1, x.shape[2] - kernel[1] + 1
-        places = [(i, j) for i in range(kernel[0]) for j in range(kernel[1])]
-        return [x[:, i : i + h : s, j : j + w : t] for i, j in places]
+        (k, l), (s, t) = (
+            _pair(size).tolist() for size in (self.pool_size, self.strides or self.pool_size)
+        )
+        h, w = x.shape[1] - k + 1, x.shape[2] - l + 1
+        return [x[:, i : i + h : s, j : j + w : t] for i in range(k) for j in range(l)]
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         y = self.views(np.empty((0, *expect(x, "H, W, C"))))[0].shape[1:]
@@ -191,40 +163,14 @@ class MaxPool2D(Layer):
         return y, (x, y)
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        x, y = cache
-        dx, rest, part = (
-            ctx.empty("dx", x.shape),
-            ctx.empty("rest", y.shape),
-            ctx.empty("part", y.shape),
-        )
+        (x, y), dx = cache, ctx.empty("dx", (len(dy), *ctx.x))
+        rest, part = ctx.empty("rest", y.shape), ctx.empty("part", y.shape)
         dx.fill(0)
         ctx.xp.copyto(rest, dy)
         for view, below in zip(self.views(x), self.views(dx), strict=True):
             ctx.xp.multiply(rest, view == y, out=part)  # the first of equals takes all
             below += part
             rest -= part
-        return dx
-
-
-class AveragePool2D(MaxPool2D):
-    """The mean of each window:  x (B, H, W, C) -> y (B, H', W', C)."""
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        first, *others = self.views(ctx.floats(x))
-        y = ctx.empty("y", first.shape)
-        ctx.xp.copyto(y, first)
-        for view in others:
-            y += view
-        y *= 1 / (1 + len(others))
-        return y, x.shape
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        dx = ctx.empty("dx", cache)
-        dx.fill(0)
-        views = self.views(dx)
-        part = ctx.xp.multiply(dy, 1 / len(views), out=ctx.empty("part", dy.shape))
-        for below in views:
-            below += part
         return dx
 
 
@@ -235,12 +181,10 @@ class GlobalAveragePool(Layer):
         return {}, expect(x, "…, C")[-1:]
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        y = ctx.empty("y", (len(x), x.shape[-1]))
-        x.reshape(len(x), -1, x.shape[-1]).mean(axis=1, out=y)
-        return y, x.shape
+        positions = x.reshape(len(x), prod(ctx.x[:-1]), ctx.x[-1])
+        return positions.mean(axis=1, out=ctx.empty("y", (len(x), *ctx.y))), None
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        dx = ctx.empty("dx", cache)
-        positions = dx.reshape(len(dy), -1, dy.shape[-1])
-        ctx.xp.multiply(dy[:, None], 1 / positions.shape[1], out=positions)
+        dx = ctx.empty("dx", (len(dy), *ctx.x))
+        dx.reshape(len(dy), prod(ctx.x[:-1]), ctx.x[-1])[...] = dy[:, None] * (1 / prod(ctx.x[:-1]))
         return dx

@@ -6,7 +6,7 @@ its own).
 
 from dpnn.nn.backend import Array
 from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
-from dpnn.nn.params import Param, Shape
+from dpnn.nn.params import Param
 
 
 class Dense(Layer):
@@ -65,9 +65,6 @@ class Embedding(Layer):
         g["W"].fill(0)
         ctx.xp.add.at(g["W"], cache, dy.reshape(-1, self.units))
 
-    def multiply_adds(self, params: Params, y: Shape) -> int:
-        return 0
-
 
 class PositionalEmbedding(Layer):
     """y = x + W, a trained row for each time:  x (B, T, C) -> y (B, T, C)."""
@@ -81,6 +78,3 @@ class PositionalEmbedding(Layer):
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         dy.sum(axis=0, out=g["W"])
         return dy
-
-    def multiply_adds(self, params: Params, y: Shape) -> int:
-        return 0

@@ -16,6 +16,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from math import prod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -61,11 +62,7 @@ class Layer(Spec):
         raise NotImplementedError
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
-        raise NotImplementedError
-
-    def multiply_adds(self, params: Params, y: Rows) -> int:
-        """How many the matrix products of a row's forward pass take."""
-        return prod(y[:-1]) * sum(prod(p.shape) for p in params.values() if len(p.shape) > 1)
+        """dx, or None where nothing needs it."""
 
     def build(self, input_shape: Rows, seed: int = 0, dtype: Any = np.float32) -> Network:
         """A network of this layer for rows of `input_shape`, with fresh weights."""
@@ -75,7 +72,7 @@ class Layer(Spec):
 
     def summary(self, input_shape: Rows) -> str:
         """A table of all layers: output shapes, parameters, multiply-adds per row."""
-        return self.build(input_shape).summary()
+        return import_module("dpnn.extras.summary").table(self.build(input_shape))
 
 
 @dataclass
@@ -93,14 +90,15 @@ class Run:
 class Context:
     """One layer in its place: its name, parameters, children, randomness and buffers.
 
-    Buffers are reused from pass to pass, so what a layer returns is valid until its next pass.
-    needs_dx is False where nothing before the layer is trained.
+    x and y are the shapes of its rows, going in and coming out. needs_dx is False where nothing
+    before the layer is trained. Buffers are reused from pass to pass, so what a layer returns is
+    valid until its next pass.
     """
 
     def __init__(
         self, layer: Layer, x: Rows, run: Run, needs_dx: bool = False, name: str = ""
     ) -> None:
-        self.layer, self.run, self.needs_dx, self.name = layer, run, needs_dx, name
+        self.layer, self.x, self.run, self.needs_dx, self.name = layer, x, run, needs_dx, name
         self.xp, self.dtype, self.prefix = run.xp, run.dtype, f"{name}." if name else ""
         self.children: list[Context] = []
         self._memory: dict[Any, Array] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,10 +34,10 @@ class Network:
         needs_dx: bool = False,
     ) -> None:
         like = np.empty(0, dtype) if weights is None else weights
-        self._run = Run(array_module(like), like.dtype)
+        self.run = Run(array_module(like), like.dtype)
         self.layer, self.input_shape = layer, each(input_shape, _normal)
-        self.context = Context(layer, self.input_shape, self._run, needs_dx)
-        self._loss_context = Context(Layer(), (), self._run)
+        self.context = Context(layer, self.input_shape, self.run, needs_dx)
+        self._loss_context = Context(Layer(), (), self.run)
         self.output_shape = self.context.y
         places = list(self.context.walk())
         self.layout = Layout({c.prefix + n: param for c in places for n, param in c.params.items()})
@@ -47,7 +46,7 @@ class Network:
     def bind(self, weights: Array, gradient: Array | None = None) -> Network:
         """Use the caller's memory for the weights (may be read-only) and the gradient, (size,)."""
         if gradient is None:
-            gradient = self._run.xp.zeros(self.layout.size, self._run.dtype)
+            gradient = self.run.xp.zeros(self.layout.size, self.run.dtype)
         self.weights, self.gradient = weights, gradient
         p, g = self.parameters, self.layout.named(gradient)
         for place in self.context.walk():
@@ -59,7 +58,7 @@ class Network:
         host = np.zeros(self.layout.size, self.weights.dtype)
         rng = np.random.Generator(np.random.Philox(seed))
         initialize(self.context, self.layout.named(host), rng)
-        self.weights[...] = self._run.xp.asarray(host)
+        self.weights[...] = self.run.xp.asarray(host)
         return self
 
     @property
@@ -78,8 +77,8 @@ class Network:
         if isinstance(x, dict) and isinstance(expected, dict) and expected.keys() <= got.keys():
             got = {name: got[name] for name in expected}  # others may ride along
         if got != expected:
-            raise ValueError(f"the model expected rows of shape {expected}, got {got}")
-        self._run.training, self._run.key, self._run.inputs = training, key, x
+            raise ValueError(f"the model expected x with rows of {expected}, got {got}")
+        self.run.training, self.run.key, self.run.inputs = training, key, x
         return self.context.forward(x)
 
     def loss(self, z: Array, y: Array, loss: Loss, weight: Array | None = None) -> Any:
@@ -104,47 +103,11 @@ class Network:
     def predict(self, x: Any, batch_size: int = 1024) -> Array:
         """The output (B, …) of all rows, as a new array."""
         rows = len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
-        out = self._run.xp.empty((rows, *self.output_shape), self.weights.dtype)
+        out = self.run.xp.empty((rows, *self.output_shape), self.weights.dtype)
         for start in range(0, rows, batch_size):
             some = slice(start, start + batch_size)
             out[some] = self.forward(each(x, lambda v: v[some]))  # noqa: B023  (called at once)
         return out
-
-    @property
-    def moments_size(self) -> int:
-        """How many numbers `moments` gives; 0 where no layer is a Normalization."""
-        return sum(e.stop - e.start for e in self.layout.entries if e.momentum == 1)
-
-    def moments(self, x: Any) -> Array:
-        """Σ_rows of x, then of x², for each Normalization: (moments_size,) float64."""
-        self._run.moments = []
-        self.forward(x)
-        found, self._run.moments = self._run.moments, None
-        return self._run.xp.concatenate(found)
-
-    def set_moments(self, weights: Array, sums: np.ndarray, rows: float) -> None:
-        """Driver. Put mean and variance, from the summed `moments` of `rows` rows, into weights."""
-        state = [slice(e.start, e.stop) for e in self.layout.entries if e.momentum == 1]
-        for mean, variance in zip(state[::2], state[1::2], strict=True):
-            size = mean.stop - mean.start
-            (first, second), sums = sums[: 2 * size].reshape(2, size) / rows, sums[2 * size :]
-            spread = second - first * first
-            weights[mean] = first
-            # A constant column has rounding errors for a variance: it becomes 0, not noise.
-            weights[variance] = np.where(spread > 1e-12 * second, spread, 1)
-
-    def summary(self) -> str:
-        """A table of all layers: output shapes, parameters, multiply-adds per row."""
-        rows = [("layer", "output", "parameters", "multiply-adds")]
-        leaves = [place for place in self.context.walk() if not place.children]
-        sizes = [sum(prod(p.shape) for p in place.params.values()) for place in leaves]
-        work = [place.layer.multiply_adds(place.params, place.y) for place in leaves]
-        for place, size, adds in zip(leaves, sizes, work, strict=True):
-            name = place.name or type(place.layer).__name__
-            rows.append((name, str(place.y), f"{size:,}", f"{adds:,}"))
-        rows.append(("total", str(self.output_shape), f"{sum(sizes):,}", f"{sum(work):,}"))
-        wide = max(len(row[0]) for row in rows)
-        return "\n".join(f"{a:{wide}}{b:>18}{c:>14}{d:>16}" for a, b, c, d in rows)
 
 
 def each(x: Any, f: Callable[[Any], Any]) -> Any:

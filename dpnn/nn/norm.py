@@ -6,7 +6,7 @@ B batch, N rows (every axis but the last folded into one), C channels.
 from typing import Any, ClassVar
 
 from dpnn.nn.backend import Array
-from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
 from dpnn.nn.params import Param
 
 
@@ -82,38 +82,6 @@ class BatchNorm(LayerNorm):
         g["mean"][...] = len(dy) * mean.reshape(-1)
         g["variance"][...] = len(dy) * n / max(n - 1, 1) * variance.reshape(-1)
         return super().backward(p, g, cache, dy, ctx)
-
-
-class Normalization(Layer):
-    """y = (x - mean) / √variance, of each channel over all training rows; stands at an input.
-
-    Both are found in one pass over the shards before the first step.
-    """
-
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        channels = expect(x, "…, C")[-1:]
-        return {"mean": Param(channels, (0.0,), 1.0), "variance": Param(channels, (1.0,), 1.0)}, x
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        x = ctx.floats(x)
-        if ctx.run.moments is not None:
-            ctx.run.moments.append(self.moments(x, ctx))
-        y = ctx.xp.subtract(x, p["mean"], out=ctx.empty("y", x.shape))
-        y *= p["variance"] ** -0.5
-        return y, None
-
-    def moments(self, x: Array, ctx: Context) -> Array:
-        """Sums over the rows of x and x², means over the positions of a row: (2 C,) float64."""
-        if ctx.needs_dx:
-            raise ShapeError(f"{ctx.name} must come before every layer that is trained")
-        wide = x.reshape(-1, x.shape[-1]).astype("float64")  # (N, C)
-        sums = ctx.xp.concatenate([wide.sum(axis=0), (wide * wide).sum(axis=0)])
-        return sums * (len(x) / max(len(wide), 1))
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
-        g["mean"].fill(0)
-        g["variance"].fill(0)
-        return ctx.xp.multiply(dy, p["variance"] ** -0.5, out=ctx.empty("dx", dy.shape))
 
 
 def _mean(x: Array, axis: int, ctx: Context) -> Array:

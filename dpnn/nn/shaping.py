@@ -14,10 +14,10 @@ class Flatten(Layer):
         return {}, (prod(expect(x, "…")),)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        return x.reshape(len(x), prod(x.shape[1:])), x.shape
+        return x.reshape(len(x), *ctx.y), None
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        return dy.reshape(cache)
+        return dy.reshape(len(dy), *ctx.x)
 
 
 class Reshape(Flatten):
@@ -29,9 +29,6 @@ class Reshape(Flatten):
         if prod(expect(x, "…")) != prod(self.shape):
             raise ShapeError(f"expected {prod(self.shape)} numbers a row, got rows of {x}")
         return {}, tuple(self.shape)
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        return x.reshape(len(x), *self.shape), x.shape
 
 
 class Rescale(Layer):

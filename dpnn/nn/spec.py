@@ -7,6 +7,7 @@ never name code.
 
 import dataclasses
 import difflib
+from importlib import import_module
 from typing import Any, dataclass_transform
 
 REGISTRY: dict[str, type] = {}
@@ -42,10 +43,8 @@ def from_spec(spec: Any) -> Any:
     if not isinstance(spec, dict):
         return spec
     fields = {key: from_spec(value) for key, value in spec.items() if key != "type"}
-    name = spec.get("type")
-    if name not in REGISTRY:
-        raise ValueError(f"unknown type {name!r}{nearest(name, REGISTRY)}")
-    cls: Any = REGISTRY[name]
+    name = str(spec.get("type"))
+    cls: Any = find(name)
     known = [field.name for field in dataclasses.fields(cls)]
     for key in fields:
         if key not in known:
@@ -54,6 +53,15 @@ def from_spec(spec: Any) -> Any:
         return cls(*fields.pop("layers", ()), **fields)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from None
+
+
+def find(name: str) -> type:
+    """The class of that name, from `dpnn.extras` where it is none of `dpnn.nn`'s."""
+    if name not in REGISTRY:
+        import_module("dpnn.extras")
+    if name not in REGISTRY:
+        raise ValueError(f"unknown type {name!r}{nearest(name, REGISTRY)}")
+    return REGISTRY[name]
 
 
 def nearest(name: Any, known: Any) -> str:

@@ -14,6 +14,7 @@ from dpnn.engines import metrics
 from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, Sums
 from dpnn.engines.worker import Program
+from dpnn.extras import normalization
 from dpnn.training.checkpoints import Checkpoint, Progress
 from dpnn.training.feed import Feed
 from dpnn.training.history import advice, ledger
@@ -136,11 +137,11 @@ class Fit:
 
     def _moments(self) -> None:
         """Mean and variance for Normalization layers: one pass over the training shards."""
-        if not self.network.moments_size:
+        if not normalization.moments_size(self.network.layout):
             return
         tail = self._step(Plan(Kind.MOMENTS)).tail
         moments, count = tail[metrics.HEAD :], tail[metrics.ROWS]
-        self.network.set_moments(self.state.weights, moments, count)
+        normalization.set_moments(self.network.layout, self.state.weights, moments, count)
 
     def _step(self, plan: Plan) -> Sums:
         try:

@@ -3,19 +3,7 @@
 from math import cos, inf, pi
 from typing import Any
 
-from dpnn.nn.spec import Spec
-
-
-class Schedule(Spec):
-    """Base of all schedules: a constant rate."""
-
-    rate: float
-
-    def __call__(self, step: int) -> float:
-        return self.rate
-
-    def observe(self, state: dict[str, Any], value: float) -> None:
-        """Hears an epoch's loss; may change state["scale"], which multiplies the rate."""
+from dpnn.nn.optim import Schedule
 
 
 class StepDecay(Schedule):

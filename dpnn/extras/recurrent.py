@@ -88,9 +88,6 @@ class Recurrent(Layer):
         xp.copyto(dx, inputs.swapaxes(0, 1))
         return dx
 
-    def multiply_adds(self, params: Params, y: Rows) -> int:
-        return 0
-
 
 class LSTM(Recurrent):
     """c = f c + i g,  h = o tanh(c);  i, f, o = σ(x W + h U + b), g = tanh(…), in this order.

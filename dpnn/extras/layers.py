@@ -1,0 +1,94 @@
+"""More layers: B batch, T time, H height, W width, C channels, O filters."""
+
+from types import ModuleType
+
+from dpnn.nn.activations import Elementwise, sigmoid, softmax, softmax_backward
+from dpnn.nn.backend import Array
+from dpnn.nn.compose import Chain
+from dpnn.nn.conv import Conv2D, MaxPool2D
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
+from dpnn.nn.shaping import Reshape
+
+
+class LeakyReLU(Elementwise):
+    """y = x where x > 0, else negative_slope x. Maas et al. 2013."""
+
+    negative_slope: float = 0.01
+    activation = "relu"
+
+    def value(self, x: Array, xp: ModuleType) -> Array:
+        return x * self.slope(x, x, xp)
+
+    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
+        return xp.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
+
+
+class SiLU(Elementwise):
+    """y = x sigmoid(x), also called swish. Hendrycks & Gimpel 2016."""
+
+    activation = "relu"
+
+    def value(self, x: Array, xp: ModuleType) -> Array:
+        return x * sigmoid(x, xp)
+
+    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
+        s = sigmoid(x, xp)
+        return s + y * (1 - s)
+
+
+class Softmax(Layer):
+    """y = exp(x) / Σ exp(x) along the last axis. For losses give logits, not this."""
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        y = ctx.empty("y", x.shape)
+        ctx.xp.copyto(y, x, casting="unsafe")
+        softmax(y, ctx.xp)
+        return y, y
+
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+        dx = ctx.empty("dx", dy.shape)
+        ctx.xp.copyto(dx, dy)
+        return softmax_backward(cache, dx, ctx.xp)
+
+
+class Conv1D(Chain):
+    """Sequences x (B, T, C) -> y (B, T', O), as images of height 1. Fields as Conv2D has them."""
+
+    filters: int
+    kernel_size: int
+    strides: int = 1
+    padding: str = "valid"
+    dilation: int = 1
+    groups: int = 1
+    bias: bool = True
+    initializer: str = "auto"
+
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        kernel, strides, dilation = (1, self.kernel_size), (1, self.strides), (1, self.dilation)
+        rest = (self.groups, self.bias, self.initializer)
+        image = ctx.add("image", Reshape((1, *expect(x, "T, C"))), x)
+        conv = Conv2D(self.filters, kernel, strides, self.padding, dilation, *rest)
+        y = ctx.add("conv", conv, image)
+        return {}, ctx.add("sequence", Reshape(y[1:]), y)
+
+
+class AveragePool2D(MaxPool2D):
+    """The mean of each window:  x (B, H, W, C) -> y (B, H', W', C)."""
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        first, *others = self.views(ctx.floats(x))
+        y = ctx.empty("y", first.shape)
+        ctx.xp.copyto(y, first)
+        for view in others:
+            y += view
+        y *= 1 / (1 + len(others))
+        return y, None
+
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+        dx = ctx.empty("dx", (len(dy), *ctx.x))
+        dx.fill(0)
+        views = self.views(dx)
+        part = ctx.xp.multiply(dy, 1 / len(views), out=ctx.empty("part", dy.shape))
+        for below in views:
+            below += part
+        return dx
