@@ -44,7 +44,7 @@ class Sums:
 
     def add(self, other: Sums) -> None:
         """self += other, elementwise and in place."""
-        if self.flat is not None:
+        if self.flat is not None and other.flat is not None:
             np.add(self.flat, other.flat, out=self.flat)
         np.add(self.tail, other.tail, out=self.tail)
 

@@ -11,7 +11,7 @@ import numpy as np
 from dpnn import nn
 from dpnn.data.arrays import from_arrays, input_shape
 
-Part = tuple[Any, np.ndarray] | tuple[Any, np.ndarray, np.ndarray]  # X, y and perhaps row weights
+Part = tuple[Any, np.ndarray, np.ndarray | None]  # X, y, row weights
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def feed(
         held = None if validation is None else _part(validation, "validation")
         if not spark:
             shards = num_shards or os.cpu_count() or 1
-            cut = from_arrays(*train, num_shards=shards)
-            return Feed(cut, None if held is None else from_arrays(*held, num_shards=shards))
+            cut = from_arrays(*train, shards)
+            return Feed(cut, None if held is None else from_arrays(*held, shards))
         data, columns = _frame(train)
         validation = None if held is None else _frame(held)[0]
     if columns is None or columns.inputs is None or not columns.label:
@@ -144,9 +144,9 @@ def _part(data: Any, name: str) -> Part:
             f"{name} must be a Spark DataFrame, or arrays (X, y) or (X, y, weights), "
             f"got {type(data).__name__}"
         )
-    x, *rest = data
+    x, y, *rest = data
     x = {k: np.asarray(v) for k, v in x.items()} if isinstance(x, dict) else np.asarray(x)
-    return x, *(np.asarray(array) for array in rest)  # type: ignore[return-value]
+    return x, np.asarray(y), np.asarray(rest[0]) if rest else None
 
 
 def _frame(part: Part) -> tuple[Any, Columns]:
@@ -154,13 +154,13 @@ def _frame(part: Part) -> tuple[Any, Columns]:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-    x, y, *w = part
+    x, y, w = part
     inputs = {f"x_{k}": v for k, v in x.items()} if isinstance(x, dict) else {"x": x}
-    arrays = {**inputs, "label": y, **({"weight": w[0]} if w else {})}
+    arrays = {**inputs, "label": y, **({} if w is None else {"weight": w})}
     table = pa.table({name: _arrow(array) for name, array in arrays.items()})
     names = {k: f"x_{k}" for k in x} if isinstance(x, dict) else "x"
     frame = SparkSession.builder.getOrCreate().createDataFrame(table)
-    return frame, Columns(names, "label", "weight" if w else None)
+    return frame, Columns(names, "label", None if w is None else "weight")
 
 
 def _arrow(array: np.ndarray) -> Any:

@@ -108,7 +108,7 @@ class Fit:
                 self._apply(sums)
                 bar.update()
             seconds = perf_counter() - start
-            row = {"epoch": epoch, **metrics.means(self.trainer.loss, tail)}
+            row: dict[str, Any] = {"epoch": epoch, **metrics.means(self.trainer.loss, tail)}
             if self.feed.validation is not None:
                 held = self._evaluate(epoch)
                 row.update({f"val_{name}": value for name, value in held.items()})

@@ -64,7 +64,8 @@ def main() -> None:
     data, epochs, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     spark = SparkSession.builder.getOrCreate()
     runner = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
-    print(runner.run(train, data, epochs, 512, 1, path)["accuracy"])
+    result: Any = runner.run(train, data, epochs, 512, 1, path)
+    print(result["accuracy"])
     spark.stop()
 
 

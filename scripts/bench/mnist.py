@@ -58,7 +58,8 @@ def torch_distributor(folder: str, epochs: int) -> list[float]:
     from pyspark.ml.torch.distributor import TorchDistributor
 
     runner = TorchDistributor(num_processes=2, local_mode=True, use_gpu=False)
-    return runner.run(train, folder, epochs)["seconds"]
+    result: Any = runner.run(train, folder, epochs)
+    return result["seconds"]
 
 
 def epochs_side_by_side(spark: Any, folder: str, rounds: int, epochs: int) -> None:
