@@ -32,7 +32,6 @@ class Case:
     shape: Any
     value: Callable[[Params, Any], np.ndarray] | None = None
     below: Any = 0
-    smallest: int = 0  # the fewest rows that make sense
     options: dict[str, Any] = field(default_factory=dict)  # of gradient_check
 
     def inputs(self, rows: int, seed: int = 0, dtype: Any = np.float32) -> Any:
@@ -158,6 +157,53 @@ def convolution(name: str, layer: nn.Layer, shape: tuple[int, ...] = (5, 6, 2)) 
     return Case(name, layer, shape, (conv if len(shape) == 3 else conv1d)(layer))
 
 
+def lstm(p: Params, x: np.ndarray) -> np.ndarray:
+    """All states (B, T, H), one time after the other."""
+    h = c = np.zeros((len(x), len(p["U"])))
+    states = []
+    for t in range(x.shape[1]):
+        i, f, o, g = np.split(x[:, t] @ p["W"] + h @ p["U"] + p["b"], 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return np.stack(states, axis=1)
+
+
+def gru(p: Params, x: np.ndarray) -> np.ndarray:
+    h = np.zeros((len(x), len(p["U"])))
+    states = []
+    for t in range(x.shape[1]):
+        inward = np.split(x[:, t] @ p["W"] + p["b"], 3, axis=1)
+        again = np.split(h @ p["U"] + p["c"], 3, axis=1)
+        r, u = sigmoid(inward[0] + again[0]), sigmoid(inward[1] + again[1])
+        h = u * h + (1 - u) * np.tanh(inward[2] + r * again[2])
+        states.append(h)
+    return np.stack(states, axis=1)
+
+
+def attention(
+    p: Params, x: np.ndarray, heads: int, causal: bool = False, tokens: Any = None
+) -> np.ndarray:
+    """One head after the other."""
+    q, k, v = np.split(x @ p["in.W"] + p["in.b"], 3, axis=-1)
+    time, depth = x.shape[1], x.shape[2] // heads
+    out = np.empty_like(x)
+    for head in range(heads):
+        own = slice(head * depth, (head + 1) * depth)
+        scores = q[..., own] @ k[..., own].swapaxes(1, 2) / np.sqrt(depth)
+        if causal:
+            scores[:, ~np.tri(time, dtype=bool)] = -np.inf
+        if tokens is not None:
+            scores = np.where(tokens[:, None] == 0, -1e30, scores)
+        out[..., own] = softmax(scores) @ v[..., own]
+    return out @ p["out.W"] + p["out.b"]
+
+
+def unnamed(p: Params, layer: str) -> Params:
+    """The parameters of one layer of a model, by their own names."""
+    return {name.removeprefix(layer + "."): v for name, v in p.items() if name.startswith(layer)}
+
+
 WIDE_AND_DEEP = nn.Sequential(
     nn.Concatenate(
         nn.Sequential(nn.Input("carrier"), nn.Embedding(5, 3)),
@@ -225,6 +271,37 @@ CASES = [
         "cnn",
         nn.Sequential(nn.Conv2D(2, 3), nn.ReLU(), nn.MaxPool2D(), nn.Flatten(), nn.Dense(2)),
         (6, 6, 1),
+    ),
+    Case("lstm", nn.LSTM(3), (4, 2), lambda p, x: lstm(p, x)[:, -1]),
+    Case("lstm-sequences", nn.LSTM(3, return_sequences=True), (4, 2), lstm),
+    Case("gru", nn.GRU(3), (4, 2), lambda p, x: gru(p, x)[:, -1]),
+    Case("gru-sequences", nn.GRU(3, return_sequences=True), (4, 2), gru),
+    Case("attention", nn.MultiHeadAttention(2), (3, 4), lambda p, x: attention(p, x, 2)),
+    Case(
+        "attention-causal",
+        nn.MultiHeadAttention(2, causal=True),
+        (3, 4),
+        lambda p, x: attention(p, x, 2, causal=True),
+    ),
+    Case(
+        "attention-padded",
+        nn.Sequential(nn.Input("x"), nn.MultiHeadAttention(2, mask="tokens")),
+        {"x": (4, 4), "tokens": (4,)},
+        lambda p, x: attention(unnamed(p, "MultiHeadAttention[1]"), x["x"], 2, tokens=x["tokens"]),
+        below={"tokens": 3},
+    ),
+    Case(
+        "transformer",
+        nn.Sequential(
+            nn.Embedding(7, 4),
+            nn.PositionalEmbedding(),
+            nn.Residual(nn.LayerNorm(), nn.MultiHeadAttention(2, causal=True)),
+            nn.Residual(nn.LayerNorm(), nn.Dense(6), nn.GELU(), nn.Dense(4)),
+            nn.GlobalAveragePool(),
+            nn.Dense(2),
+        ),
+        (5,),
+        below=7,
     ),
     Case("flatten", nn.Flatten(), (2, 3, 4), lambda p, x: x.reshape(len(x), 24)),
     Case("reshape", nn.Reshape((4, 3)), (2, 6), lambda p, x: x.reshape(len(x), 4, 3)),

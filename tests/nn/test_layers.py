@@ -73,8 +73,6 @@ def test_inputs_are_left_alone(case: Case) -> None:
 def test_buffers_are_reused_and_changing_batch_sizes_do_not_show(case: Case) -> None:
     net, x = network(case), case.inputs(9)
     for rows in (2, 9, 3, 5, 9):
-        if rows < case.smallest:
-            continue
         some = rows_of(x, slice(0, rows))
         found, fresh = step(net, some), step(network(case), some)
         assert found.keys() == fresh.keys()
@@ -89,17 +87,18 @@ def test_same_bits_twice(case: Case) -> None:
     assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("rows", [0, 1])
-def test_smallest_batches(case: Case, rows: int) -> None:
-    if rows < case.smallest:
-        pytest.skip("makes no sense for this layer")
-    net = network(case)
-    found = step(net, case.inputs(rows))
-    assert found["output"].shape == (rows, *net.output_shape)
-    assert np.isfinite(found["gradient"]).all()
-    if rows == 0:
-        assert not found["gradient"].any()
-    assert net.predict(case.inputs(rows)).shape == (rows, *net.output_shape)
+def test_one_row(case: Case) -> None:
+    found = step(network(case), case.inputs(1))
+    assert all(np.isfinite(values).all() for values in found.values())
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7])
+def test_predict_takes_any_number_of_rows(case: Case, rows: int) -> None:
+    """In parts, too: they do not show. (Training passes have rows: engines skip empty shards.)"""
+    net, x = network(case), case.inputs(rows)
+    whole, parts = net.predict(x), net.predict(x, batch_size=3)
+    assert whole.shape == (rows, *net.output_shape)
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_spec_round_trip(case: Case) -> None:

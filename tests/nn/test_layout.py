@@ -78,5 +78,5 @@ def test_shape_errors_name_the_layer_and_the_shapes() -> None:
         ValueError, match=r"Sequential\[1\]\.Conv2D\[1\] expected x of shape .*\(4,\)"
     ):
         model.build((2, 3))
-    with pytest.raises(ValueError, match=r"expected x of shape \(B, 3\), got \(B, 5\)"):
+    with pytest.raises(ValueError, match=r"expected rows of shape \(3,\), got \(5,\)"):
         mlp().predict(np.zeros((2, 5), np.float32))

@@ -102,6 +102,19 @@ def pools(draw: Callable) -> Drawn:
 
 
 @st.composite
+def recurrent(draw: Callable) -> Drawn:
+    kind = draw(st.sampled_from([nn.LSTM, nn.GRU]))
+    return kind(draw(size), return_sequences=draw(st.booleans())), (draw(size), draw(size)), 0
+
+
+@st.composite
+def attention(draw: Callable) -> Drawn:
+    heads = draw(st.integers(1, 4))
+    layer = nn.MultiHeadAttention(heads, causal=draw(st.booleans()))
+    return layer, (draw(size), heads * draw(st.integers(1, 4))), 0
+
+
+@st.composite
 def composed(draw: Callable) -> Drawn:
     width, units = draw(size), draw(size)
     branches = [
@@ -145,6 +158,8 @@ LAYERS = {
     "conv2d": conv2d(),
     "conv1d": conv1d(),
     "pools": pools(),
+    "recurrent": recurrent(),
+    "attention": attention(),
     "composed": composed(),
     "several-inputs": several_inputs(),
 }

@@ -29,6 +29,19 @@ MODELS: dict[str, tuple[nn.Layer, tuple[int, ...]]] = {
         ),
         (10, 10, 2),
     ),
+    "lstm": (nn.Sequential(nn.LSTM(12), nn.Dense(4)), (7, 5)),
+    "transformer": (
+        nn.Sequential(
+            nn.Dense(12),
+            nn.PositionalEmbedding(),
+            nn.Residual(nn.LayerNorm(), nn.MultiHeadAttention(3, causal=True)),
+            nn.Residual(nn.LayerNorm(), nn.Dense(24), nn.GELU(), nn.Dense(12)),
+            nn.LayerNorm(),
+            nn.GlobalAveragePool(),
+            nn.Dense(4),
+        ),
+        (6, 5),
+    ),
 }
 
 OPTIMIZERS: dict[str, tuple[nn.Optimizer, Callable[[list], Any]]] = {

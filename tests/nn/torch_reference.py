@@ -178,6 +178,32 @@ def _globalaveragepool(layer: Any, p: Tensors, x: Any) -> Any:
     return x.flatten(1, -2).mean(dim=1)
 
 
+def _lstm(layer: Any, p: Tensors, x: Any) -> Any:
+    def gates(w: torch.Tensor) -> torch.Tensor:  # dpnn: i, f, o, g; torch: i, f, g, o
+        i, f, o, g = w.split(layer.units, dim=-1)
+        return torch.cat([i, f, g, o], dim=-1)
+
+    start = torch.zeros(1, len(x), layer.units)
+    weights = [gates(p["W"]).T, gates(p["U"]).T, gates(p["b"]), torch.zeros(4 * layer.units)]
+    y = torch.lstm(x, (start, start), weights, True, 1, 0.0, True, False, True)[0]
+    return y if layer.return_sequences else y[:, -1]
+
+
+def _gru(layer: Any, p: Tensors, x: Any) -> Any:
+    start = torch.zeros(1, len(x), layer.units)
+    weights = [p["W"].T, p["U"].T, p["b"], p["c"]]
+    y = torch.gru(x, start, weights, True, 1, 0.0, True, False, True)[0]
+    return y if layer.return_sequences else y[:, -1]
+
+
+def _multiheadattention(layer: Any, p: Tensors, x: Any) -> Any:
+    batch, time, channels = x.shape
+    qkv = _dense(layer, p["in"], x).reshape(batch, time, 3, layer.heads, -1)
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=layer.causal)
+    return _dense(layer, p["out"], y.transpose(1, 2).reshape(batch, time, channels))
+
+
 # --- losses: the mean over a row's outputs, row by row ---
 
 
