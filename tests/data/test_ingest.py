@@ -139,3 +139,16 @@ def test_shards_are_read_only_and_outlive_close(df):
         with pytest.raises(ValueError, match="read-only"):
             s.x[0] = 1
     assert s.x.sum() == 3 * IDS.sum() + 3 * ROWS
+
+
+def test_shards_of_other_hosts_are_brought_to_the_driver(df, monkeypatch):
+    inputs = {"num": ["dbl", "flt"], "id": "id"}
+    with ingest(df, inputs, "label", "weight", num_shards=3) as shards:
+        mapped = shards.fetch()
+        monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+        brought = shards.fetch()
+    for a, b in zip(mapped, brought, strict=True):
+        assert a.x.keys() == b.x.keys()
+        np.testing.assert_array_equal(a.x["num"], b.x["num"])
+        for name in ("y", "w", "order"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
