@@ -38,10 +38,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
-def main(job: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
-    """Run a job and leave the process with its status."""
+def main(job: Callable[[argparse.Namespace], str], args: argparse.Namespace) -> None:
+    """Run a job and print its report, or its error in one line and leave with status 2."""
     try:
-        job(args)
+        print(job(args))
+        stop()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -75,6 +76,15 @@ def session(name: str) -> SparkSession:
         cure = "spark.python.unix.domain.socket.enabled=true"
         print(f"dpnn: {cure} would take about 30 ms off each Spark job", file=sys.stderr)
     return made
+
+
+def stop() -> None:
+    """Stop the session, if there is one."""
+    from pyspark.sql import SparkSession
+
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        running.stop()
 
 
 def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:

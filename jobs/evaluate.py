@@ -8,15 +8,14 @@ import sys
 from dpnn import cli, load
 
 
-def evaluate(args: argparse.Namespace) -> None:
+def evaluate(args: argparse.Namespace) -> str:
     spark = cli.session("dpnn evaluate")
     model = load(args.model)
     frame = cli.read(spark, args.data, args.where)
     figures = model.evaluate(frame, cli.columns(args.inputs), args.label, args.weight)
     if args.json:
         cli.write_json(args.json, figures)
-    spark.stop()
-    print(cli.table(figures))
+    return cli.table(figures)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -11,15 +11,14 @@ import sys
 from dpnn import cli, load
 
 
-def predict(args: argparse.Namespace) -> None:
+def predict(args: argparse.Namespace) -> str:
     spark = cli.session("dpnn predict")
     model = load(args.model)
     frame = cli.read(spark, args.data, args.where)
     predicted = model.transform(frame, cli.columns(args.inputs))
     cli.write(predicted, args.output, args.overwrite)
     added = [name for name in predicted.columns if name not in frame.columns]
-    spark.stop()
-    print(f"{args.output}: the columns of {args.data}, and {', '.join(added)}")
+    return f"{args.output}: the columns of {args.data}, and {', '.join(added)}"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dpnn import cli, files, read_run
+from dpnn import Result, cli, files, read_run
 
 DIGITS = Path(__file__).resolve().parents[1] / "conf" / "digits.toml"
 
 
-def train(args: argparse.Namespace) -> None:
+def train(args: argparse.Namespace) -> str:
     run = read_run(args.run_file, args.set)
     spark = cli.session(f"dpnn train {run.name}")
     files.check_writable(run.output.model)
@@ -35,16 +35,22 @@ def train(args: argparse.Namespace) -> None:
     result.model.save(run.output.model)
     if run.output.history:
         cli.write_json(run.output.history, result.history)
-    figures = {name: values[-1] for name, values in result.history.items() if name != "costs"}
-    spark.stop()
-    shown = files.local(run.output.model)
-    print(f"engine     {result.engine}, {result.num_shards} shards")
-    print(f"epochs     {result.history.epochs}")
+    return report(run.output.model, result)
+
+
+def report(path: str, result: Result) -> str:
+    """Where the model lies and how good it is, in training and on held-out rows."""
+    figures = {name: values[-1] for name, values in result.history.items()}
+    lines = [f"engine     {result.engine}, {result.num_shards} shards"]
+    lines.append(f"epochs     {result.history.epochs}")
     for name in ("loss", "accuracy", "mae", "rmse", "r2"):
         if name in figures:
-            on_held = f", {figures[f'val_{name}']:.4f} held out" if f"val_{name}" in figures else ""
-            print(f"{name:<10} {figures[name]:.4f} in training{on_held}")
-    print(f"model      {shown.resolve() if shown else run.output.model}")
+            held = figures.get(f"val_{name}")
+            on_held = "" if held is None else f", {held:.4f} on held-out rows"
+            lines.append(f"{name:<10} {figures[name]:.4f} in training{on_held}")
+    here = files.local(path)
+    lines.append(f"model      {here.resolve() if here else path}")
+    return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -102,7 +102,8 @@ def _content(tensors: Any) -> Content:
         raise _BadModelError(f"has a broken description: {_line(error)}") from None
     if not isinstance(layer, nn.Layer) or not isinstance(loss, nn.Loss):
         raise _BadModelError("has a broken description: its model or loss is something else")
-    found = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+    names = list(tensors.keys())
+    found = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
     expected = {entry.name: entry.shape for entry in layout.entries}
     if found != expected:
         name = next(n for n in [*expected, *found] if found.get(n) != expected.get(n))
