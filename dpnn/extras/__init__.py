@@ -4,10 +4,11 @@ Each is written against the methods that its base in `dpnn.nn` names, and is fou
 `nn.Lion`, … or by its name in a spec: the library extends without being touched.
 """
 
-from dpnn.extras.layers import AveragePool2D, Conv1D, LeakyReLU, SiLU, Softmax
+from dpnn.extras.layers import Conv1D, LeakyReLU, SiLU, Softmax
 from dpnn.extras.losses import Huber, MeanAbsoluteError, Poisson, Quantile
 from dpnn.extras.normalization import Normalization
 from dpnn.extras.optimizers import LAMB, Adagrad, Lion, RMSProp
+from dpnn.extras.pooling import AveragePool2D, GlobalAveragePool, MaxPool2D
 from dpnn.extras.recurrent import GRU, LSTM
 from dpnn.extras.schedules import CosineDecay, ExponentialDecay, OneCycle, ReduceOnPlateau
 from dpnn.extras.schedules import StepDecay, Warmup

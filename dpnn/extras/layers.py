@@ -5,7 +5,7 @@ from types import ModuleType
 from dpnn.nn.activations import Elementwise, sigmoid, softmax, softmax_backward
 from dpnn.nn.backend import Array
 from dpnn.nn.compose import Chain
-from dpnn.nn.conv import Conv2D, MaxPool2D
+from dpnn.nn.conv import Conv2D
 from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
 from dpnn.nn.shaping import Reshape
 
@@ -70,25 +70,3 @@ class Conv1D(Chain):
         conv = Conv2D(self.filters, kernel, strides, self.padding, dilation, *rest)
         y = ctx.add("conv", conv, image)
         return {}, ctx.add("sequence", Reshape(y[1:]), y)
-
-
-class AveragePool2D(MaxPool2D):
-    """The mean of each window:  x (B, H, W, C) -> y (B, H', W', C)."""
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        first, *others = self.views(ctx.floats(x))
-        y = ctx.empty("y", first.shape)
-        ctx.xp.copyto(y, first)
-        for view in others:
-            y += view
-        y *= 1 / (1 + len(others))
-        return y, None
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        dx = ctx.empty("dx", (len(dy), *ctx.x))
-        dx.fill(0)
-        views = self.views(dx)
-        part = ctx.xp.multiply(dy, 1 / len(views), out=ctx.empty("part", dy.shape))
-        for below in views:
-            below += part
-        return dx

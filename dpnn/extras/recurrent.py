@@ -49,14 +49,14 @@ class Recurrent(Layer):
         xp, (batch, time, size), block = ctx.xp, x.shape, (len(x), self.gates, self.units)
         inputs, z = ctx.empty("x", (time, batch, size)), ctx.empty("z", (time, *block))
         xp.copyto(inputs, x.swapaxes(0, 1), casting="unsafe")
-        rows = z.reshape(time * batch, -1)
-        xp.dot(inputs.reshape(time * batch, -1), p["W"], out=rows)
+        rows = z.reshape(time * batch, self.gates * self.units)
+        xp.dot(inputs.reshape(time * batch, size), p["W"], out=rows)
         rows += p["b"]
         a = ctx.empty("a", block)
         h, s = (ctx.empty(tag, (time + 1, batch, self.units)) for tag in "hs")
         h[0] = s[0] = 0
         for t in range(time):
-            product = xp.dot(h[t], p["U"], out=a.reshape(batch, -1))
+            product = xp.dot(h[t], p["U"], out=a.reshape(batch, rows.shape[1]))
             if self.resets:
                 product += p["c"]
             self.step(z[t], a, (h[t], s[t]), (h[t + 1], s[t + 1]), xp)
@@ -70,21 +70,23 @@ class Recurrent(Layer):
         dh, ds = (ctx.empty(tag, h.shape[1:]) for tag in ("dh", "ds"))
         dh[...] = ds[...] = 0
         a = ctx.empty("da", z.shape) if self.resets else z
+        dz, da = (array.reshape(-1, self.gates * self.units) for array in (z, a))  # (T B, gates H)
+        steps = da.reshape(len(z), len(dy), da.shape[1])
         for t in reversed(range(len(z))):
             if self.return_sequences or t == len(z) - 1:
                 dh += dy[:, t] if self.return_sequences else dy
             self.step_back(z[t], a[t], (h[t], s[t]), (h[t + 1], s[t + 1]), (dh, ds), xp)
-            dh += xp.dot(a[t].reshape(len(dh), -1), p["U"].T)
-        dz, da = (array.reshape(len(z) * len(dh), -1) for array in (z, a))  # (T B, gates H)
-        xp.dot(inputs.reshape(len(dz), -1).T, dz, out=g["W"])
-        xp.dot(h[:-1].reshape(len(dz), -1).T, da, out=g["U"])
+            dh += xp.dot(steps[t], p["U"].T)
+        rows = inputs.reshape(-1, ctx.x[1])
+        xp.dot(rows.T, dz, out=g["W"])
+        xp.dot(h[:-1].reshape(-1, self.units).T, da, out=g["U"])
         dz.sum(axis=0, out=g["b"])
         if self.resets:
             da.sum(axis=0, out=g["c"])
         if not ctx.needs_dx:
             return None
-        xp.dot(dz, p["W"].T, out=inputs.reshape(len(dz), -1))
-        dx = ctx.empty("dx", (dy.shape[0], len(z), inputs.shape[2]))
+        xp.dot(dz, p["W"].T, out=rows)
+        dx = ctx.empty("dx", (len(dy), *ctx.x))
         xp.copyto(dx, inputs.swapaxes(0, 1))
         return dx
 

@@ -12,7 +12,7 @@ from dpnn.nn.activations import GELU, ReLU, Sigmoid, Tanh
 from dpnn.nn.attention import MultiHeadAttention
 from dpnn.nn.backend import array_module
 from dpnn.nn.compose import Add, Concatenate, Input, Residual, Sequential
-from dpnn.nn.conv import Conv2D, GlobalAveragePool, MaxPool2D
+from dpnn.nn.conv import Conv2D
 from dpnn.nn.dense import Dense, Embedding, PositionalEmbedding
 from dpnn.nn.gradcheck import gradient_check
 from dpnn.nn.layer import Context, Layer, ShapeError

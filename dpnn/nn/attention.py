@@ -70,7 +70,9 @@ class Attention(Layer):
     def views(self, x: Array, ctx: Context) -> Array:
         """(B, T, n C) as views (n, B, H, T, D)."""
         depth = ctx.y[1] // self.heads
-        return x.reshape(*x.shape[:2], -1, self.heads, depth).transpose(2, 0, 3, 1, 4)
+        return x.reshape(*x.shape[:2], x.shape[2] // ctx.y[1], self.heads, depth).transpose(
+            2, 0, 3, 1, 4
+        )
 
     def hide(self, scores: Array, some: slice, ctx: Context) -> None:
         """Take 1e30 from the scores that a time must not see."""

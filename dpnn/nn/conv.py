@@ -1,4 +1,4 @@
-"""Convolution and pooling of images x (B, H, W, C), and of sequences as images of height 1.
+"""Convolution of images x (B, H, W, C) -> y (B, H', W', O).
 
 K, L the kernel's height and width, O filters, G groups, C' and O' a group's channels and filters.
 A convolution is a matrix product of x's windows (B H' W', K L C') and the kernel (K L C', O'). Its
@@ -39,7 +39,7 @@ class Conv2D(Layer):
 
     def grid(self, size: Rows) -> tuple[np.ndarray, ...]:
         """For images of `size` (H, W): (H', W'), the zeros before, strides, a window's reach."""
-        strides, reach = _pair(self.strides), _pair(self.dilation) * (_pair(self.kernel_size) - 1)
+        strides, reach = pair(self.strides), pair(self.dilation) * (pair(self.kernel_size) - 1)
         if self.padding == "valid":
             return (size - reach - 1) // strides + 1, 0 * reach, strides, reach
         counts = -(-np.array(size) // strides)
@@ -51,14 +51,14 @@ class Conv2D(Layer):
         counts = self.grid(size)[0].tolist()
         if min(counts) < 1 or channels % self.groups or self.filters % self.groups:
             raise ShapeError(f"expected x that fits the kernel and the groups, got rows of {x}")
-        kernel = (*_pair(self.kernel_size).tolist(), channels // self.groups, self.filters)
+        kernel = (*pair(self.kernel_size).tolist(), channels // self.groups, self.filters)
         bias = {"b": Param((self.filters,))} if self.bias else {}
         return {"W": Param(kernel, self.initializer), **bias}, (*counts, self.filters)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         counts, before, strides, reach = self.grid(ctx.x[:2])
         room = (counts - 1) * strides + reach + 1
-        wide = _framed(ctx.floats(x), before, _pair(1), room, ctx)
+        wide = _framed(ctx.floats(x), before, pair(1), room, ctx)
         windows = self.windows(wide, ctx.y[:2], strides, ctx)
         y = ctx.empty("y", (len(x), *ctx.y))
         _multiply(windows, self.grouped(p["W"]), self.grouped(y), ctx)
@@ -78,7 +78,7 @@ class Conv2D(Layer):
             return None
         _, before, strides, reach = self.grid(ctx.x[:2])
         wide = _framed(dy, reach - before, strides, reach + ctx.x[:2], ctx)
-        windows = self.windows(wide, ctx.x[:2], _pair(1), ctx)
+        windows = self.windows(wide, ctx.x[:2], pair(1), ctx)
         turned = self.grouped(p["W"])[::-1, ::-1].swapaxes(2, 4)  # (K, L, O', G, C')
         dx = ctx.empty("dx", (len(dy), *ctx.x))
         _multiply(windows, turned, self.grouped(dx), ctx)
@@ -90,14 +90,14 @@ class Conv2D(Layer):
 
     def windows(self, x: Array, counts: Rows, strides: np.ndarray, ctx: Context) -> Array:
         """(B, H', W', K, L, G, C'), a view of x (B, H, W, C)."""
-        x, dilation = self.grouped(x), _pair(self.dilation)
+        x, dilation = self.grouped(x), pair(self.dilation)
         b, h, w, *c = x.strides
-        shape = (len(x), *counts, *_pair(self.kernel_size).tolist(), *x.shape[3:])
+        shape = (len(x), *counts, *pair(self.kernel_size).tolist(), *x.shape[3:])
         steps = (b, *(strides * (h, w)).tolist(), *(dilation * (h, w)).tolist(), *c)
         return ctx.xp.lib.stride_tricks.as_strided(x, shape, steps)
 
 
-def _pair(size: Pair) -> np.ndarray:
+def pair(size: Pair) -> np.ndarray:
     return np.array(size if isinstance(size, tuple) else (size, size))
 
 
@@ -132,59 +132,3 @@ def _multiply(windows: Array, kernel: Array, y: Array, ctx: Context) -> None:
     for some, k, columns in _columns(windows, ctx):
         out = y[some, :, :, k]
         out[...] = ctx.xp.dot(columns, kernel[:, k]).reshape(out.shape)
-
-
-class MaxPool2D(Layer):
-    """The largest of each window:  x (B, H, W, C) -> y (B, H', W', C)."""
-
-    pool_size: Pair = 2
-    strides: Pair | None = None
-
-    def views(self, x: Array) -> list[Array]:
-        """For each place in a window, what lies there in all windows: (B, H', W', C)."""
-        (k, l), (s, t) = (
-            _pair(size).tolist() for size in (self.pool_size, self.strides or self.pool_size)
-        )
-        h, w = x.shape[1] - k + 1, x.shape[2] - l + 1
-        return [x[:, i : i + h : s, j : j + w : t] for i in range(k) for j in range(l)]
-
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        y = self.views(np.empty((0, *expect(x, "H, W, C"))))[0].shape[1:]
-        if 0 in y:
-            raise ShapeError(f"expected x no smaller than the pool, got rows of {x}")
-        return {}, y
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        first, *others = self.views(ctx.floats(x))
-        y = ctx.empty("y", first.shape)
-        ctx.xp.copyto(y, first)
-        for view in others:
-            ctx.xp.maximum(y, view, out=y)
-        return y, (x, y)
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        (x, y), dx = cache, ctx.empty("dx", (len(dy), *ctx.x))
-        rest, part = ctx.empty("rest", y.shape), ctx.empty("part", y.shape)
-        dx.fill(0)
-        ctx.xp.copyto(rest, dy)
-        for view, below in zip(self.views(x), self.views(dx), strict=True):
-            ctx.xp.multiply(rest, view == y, out=part)  # the first of equals takes all
-            below += part
-            rest -= part
-        return dx
-
-
-class GlobalAveragePool(Layer):
-    """The mean over all positions:  x (B, …, C) -> y (B, C)."""
-
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        return {}, expect(x, "…, C")[-1:]
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        positions = x.reshape(len(x), prod(ctx.x[:-1]), ctx.x[-1])
-        return positions.mean(axis=1, out=ctx.empty("y", (len(x), *ctx.y))), None
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        dx = ctx.empty("dx", (len(dy), *ctx.x))
-        dx.reshape(len(dy), prod(ctx.x[:-1]), ctx.x[-1])[...] = dy[:, None] * (1 / prod(ctx.x[:-1]))
-        return dx

@@ -1,0 +1,87 @@
+"""Pooling of images x (B, H, W, C): windows are taken place by place, as strided views of x."""
+
+from math import prod
+
+import numpy as np
+
+from dpnn.nn.backend import Array
+from dpnn.nn.conv import Pair, pair
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
+
+
+class MaxPool2D(Layer):
+    """The largest of each window:  x (B, H, W, C) -> y (B, H', W', C)."""
+
+    pool_size: Pair = 2
+    strides: Pair | None = None
+
+    def views(self, x: Array) -> list[Array]:
+        """For each place in a window, what lies there in all windows: (B, H', W', C)."""
+        (k, l), (s, t) = (
+            pair(size).tolist() for size in (self.pool_size, self.strides or self.pool_size)
+        )
+        h, w = x.shape[1] - k + 1, x.shape[2] - l + 1
+        return [x[:, i : i + h : s, j : j + w : t] for i in range(k) for j in range(l)]
+
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        y = self.views(np.empty((0, *expect(x, "H, W, C"))))[0].shape[1:]
+        if 0 in y:
+            raise ShapeError(f"expected x no smaller than the pool, got rows of {x}")
+        return {}, y
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        first, *others = self.views(ctx.floats(x))
+        y = ctx.empty("y", first.shape)
+        ctx.xp.copyto(y, first)
+        for view in others:
+            ctx.xp.maximum(y, view, out=y)
+        return y, (x, y)
+
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+        (x, y), dx = cache, ctx.empty("dx", (len(dy), *ctx.x))
+        rest, part = ctx.empty("rest", y.shape), ctx.empty("part", y.shape)
+        dx.fill(0)
+        ctx.xp.copyto(rest, dy)
+        for view, below in zip(self.views(x), self.views(dx), strict=True):
+            ctx.xp.multiply(rest, view == y, out=part)  # the first of equals takes all
+            below += part
+            rest -= part
+        return dx
+
+
+class AveragePool2D(MaxPool2D):
+    """The mean of each window:  x (B, H, W, C) -> y (B, H', W', C)."""
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        first, *others = self.views(ctx.floats(x))
+        y = ctx.empty("y", first.shape)
+        ctx.xp.copyto(y, first)
+        for view in others:
+            y += view
+        y *= 1 / (1 + len(others))
+        return y, None
+
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+        dx = ctx.empty("dx", (len(dy), *ctx.x))
+        dx.fill(0)
+        views = self.views(dx)
+        part = ctx.xp.multiply(dy, 1 / len(views), out=ctx.empty("part", dy.shape))
+        for below in views:
+            below += part
+        return dx
+
+
+class GlobalAveragePool(Layer):
+    """The mean over all positions:  x (B, …, C) -> y (B, C)."""
+
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        return {}, expect(x, "…, C")[-1:]
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        positions = x.reshape(len(x), prod(ctx.x[:-1]), ctx.x[-1])
+        return positions.mean(axis=1, out=ctx.empty("y", (len(x), *ctx.y))), None
+
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+        dx = ctx.empty("dx", (len(dy), *ctx.x))
+        dx.reshape(len(dy), prod(ctx.x[:-1]), ctx.x[-1])[...] = dy[:, None] * (1 / prod(ctx.x[:-1]))
+        return dx
