@@ -77,7 +77,7 @@ class Network:
         if isinstance(x, dict) and isinstance(expected, dict) and expected.keys() <= got.keys():
             got = {name: got[name] for name in expected}  # others may ride along
         if got != expected:
-            raise ValueError(f"the model expected x with rows of {expected}, got {got}")
+            raise ValueError(f"the model expected rows of shape {expected}, got {got}")
         self.run.training, self.run.key, self.run.inputs = training, key, x
         return self.context.forward(x)
 

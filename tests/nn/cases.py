@@ -137,7 +137,9 @@ def conv1d(layer: Any) -> Callable[[Params, np.ndarray], np.ndarray]:
         dilation=(1, layer.dilation),
         groups=layer.groups,
     )
-    return lambda p, x: conv(high)(p, x[:, None])[:, 0]
+    inner = conv(high)
+    names = {"conv.W": "W", "conv.b": "b"}
+    return lambda p, x: inner({names[n]: v for n, v in p.items()}, x[:, None])[:, 0]
 
 
 def pool(function: Any, size: tuple[int, int], stride: tuple[int, int]) -> Any:

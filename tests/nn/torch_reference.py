@@ -155,7 +155,8 @@ def _conv2d(layer: Any, p: Tensors, x: Any) -> Any:
     return y.permute(0, 2, 3, 1)
 
 
-def _conv1d(layer: Any, p: Tensors, x: Any) -> Any:
+def _conv1d(layer: Any, p: Any, x: Any) -> Any:
+    p = p["conv"]
     if layer.padding == "same":
         size, kernel = x.shape[1], p["W"].shape[1]
         x = F.pad(x, (0, 0, *same_padding(size, kernel, layer.strides, layer.dilation)))
