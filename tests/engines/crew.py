@@ -16,8 +16,8 @@ import numpy as np
 
 from dpnn.engines.protocol import Kind, Plan, ShardError, Sums
 from dpnn.engines.resident import member
-from dpnn.engines.resident.roster import Roster
 from dpnn.engines.resident.root import Root
+from dpnn.engines.resident.roster import Roster
 from dpnn.engines.resident.secret import new_secret
 from dpnn.engines.sums import total
 

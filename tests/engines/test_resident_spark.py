@@ -68,7 +68,7 @@ def leftovers():
 
 def link(path):
     try:
-        return os.readlink(path)
+        return str(path.readlink())
     except OSError:
         return ""
 

@@ -20,6 +20,7 @@ from dpnn.engines.resident.secret import Hello
 from dpnn.engines.resident.wire import tune
 
 PENDING = 256
+DEADLINE = 5.0  # seconds for a handshake
 
 
 @dataclass
@@ -46,13 +47,12 @@ class _Guest:
 class Door:
     """Bound to one address; `poll` from one thread; `close` may be called from another."""
 
-    def __init__(self, host: str, secret: bytes, deadline: float = 5.0) -> None:
+    def __init__(self, host: str, secret: bytes) -> None:
         family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
         self._listener = socket.create_server(address[:2], family=family, backlog=1024)
         self._listener.setblocking(False)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self._secret = secret
-        self._deadline = deadline
         self._guests: dict[socket.socket, _Guest] = {}  # oldest first
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -84,7 +84,8 @@ class Door:
     def ring(self) -> None:
         """End `poll` of another thread, for good: it sees `closed` and must call `close`."""
         self._closed = True
-        self._button.send(b"!")
+        with suppress(OSError):  # it was closed before
+            self._button.send(b"!")
 
     def close(self) -> None:
         self._closed = True
@@ -102,7 +103,7 @@ class Door:
                 return
             if len(self._guests) >= PENDING:
                 self._drop(next(iter(self._guests.values())))
-            guest = _Guest(sock, time.monotonic() + self._deadline, secrets.token_bytes(32))
+            guest = _Guest(sock, time.monotonic() + DEADLINE, secrets.token_bytes(32))
             self._guests[sock] = guest
             try:
                 sock.setblocking(False)

@@ -57,7 +57,7 @@ class Generation:
         }
         self.tails[Kind.MOMENTS] = self.tails[Kind.TRAIN]
         self.slots = Arena.create(self.groups[0].rows, self.size)
-        self._join(self._prepare())
+        self._join(self._prepare(patience), min(JOINING, patience))
         self._link(patience)
 
     def close(self) -> None:
@@ -114,29 +114,35 @@ class Generation:
                     f"driver of {self.size}: do both run the same dpnn and the same model?"
                 )
 
-    def _prepare(self) -> dict[int, dict[str, Any]]:
-        """Leaders make their host's memory and doors; what they say of them, by group."""
+    def _prepare(self, patience: float) -> dict[int, dict[str, Any]]:
+        """Everybody leaves the last generation; leaders make their host's memory and doors.
+
+        Somebody may still compute a step that nobody waits for any more: hence the patience.
+        Returns what the leaders say, by group.
+        """
         said: dict[int, dict[str, Any]] = {}
         index = {self.seats[group.members[0]]: i for i, group in enumerate(self.groups) if i}
-        for leader, i in index.items():
-            group = self.groups[i]
-            body = json.dumps({"rows": group.rows, "door": bool(group.children)}).encode()
-            self.roster.send(leader, Frame(Op.PREPARE, self.number, body=body))
+        for seat in self.seats:
+            group = self.groups[index.get(seat, 0)]
+            wanted = {"leads": seat in index, "rows": group.rows, "door": bool(group.children)}
+            body = json.dumps(wanted).encode()
+            self.roster.send(seat, Frame(Op.PREPARE, self.number, body=body))
 
         def take(seat: Seat, frame: Frame) -> bool:
-            said[index[seat]] = json.loads(frame.body)
+            if seat in index:
+                said[index[seat]] = json.loads(frame.body)
             return True
 
-        self.collect(index, take, JOINING)
+        self.collect(self.seats, take, patience)
         return said
 
-    def _join(self, said: dict[int, dict[str, Any]]) -> None:
+    def _join(self, said: dict[int, dict[str, Any]], patience: float) -> None:
         for i, group in enumerate(self.groups):
             for order, place in enumerate(group.members):
                 body = self._seat(i, group, order, said)
                 frame = Frame(Op.JOIN, self.number, body=json.dumps(body).encode())
                 self.roster.send(self.seats[place], frame)
-        self.collect(self.seats, lambda seat, frame: True, JOINING)
+        self.collect(self.seats, lambda seat, frame: True, patience)
 
     def _seat(
         self, i: int, group: tree.Group, order: int, said: dict[int, dict[str, Any]]

@@ -128,9 +128,13 @@ class Member:
             self._channel.close()
 
     def _prepare(self, frame: Frame) -> Frame:
-        """As a leader: make this host's memory, and a listener if there are hosts below."""
+        """Leave the last generation. As a leader: make this host's memory, and a listener if there
+        are hosts below.
+        """
         self._links.close()
         wanted = json.loads(frame.body)
+        if not wanted["leads"]:
+            return Frame(Op.READY, frame.generation)
         size = self._worker.size
         weights, slots = Arena.create(1, size), Arena.create(wanted["rows"], size)
         self._prepared = [weights, slots]

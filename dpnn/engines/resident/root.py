@@ -60,7 +60,7 @@ class Root:
             try:
                 if self._generation is None:
                     assemble()
-                    self._form()
+                    self._form(self._limit(plan))
                 return self._exchange(plan)
             except Lost as error:
                 self._disband()
@@ -81,11 +81,16 @@ class Root:
             self._weights.close()
             self._weights = None  # the memory goes when the caller's view of it goes
 
-    def _form(self) -> None:
+    def _limit(self, plan: Plan) -> float:
+        """Seconds within which a task must answer."""
+        patience = max(self._patience, 20 * self._slowest)
+        return patience if plan.kind == Kind.TRAIN else 10 * patience
+
+    def _form(self, patience: float) -> None:
         assert self._weights is not None
         self._number += 1
         self._generation = Generation(
-            self.roster, self._number, self._weights, self._shards, self._fan_in, self._patience
+            self.roster, self._number, self._weights, self._shards, self._fan_in, patience
         )
 
     def _disband(self) -> None:
@@ -148,8 +153,7 @@ class Root:
         if now.leaders:
             now.send(now.leaders, Op.STEP, plan)
             links.spread(self._shared(), now.children())
-        patience = max(self._patience, 20 * self._slowest)
-        now.collect(now.seats, take, patience if plan.kind == Kind.TRAIN else 10 * patience)
+        now.collect(now.seats, take, self._limit(plan))
         self._slowest = max(self._slowest, time.monotonic() - began)
         if failures:
             shard, (is_shard_error, line) = min(failures.items())

@@ -164,6 +164,7 @@ class Roster:
         self._thread.join(5.0)
         self._welcome()
         self.dismiss()
+        self._poll = select.poll()
         self._bell.close()
         self._button.close()
 
@@ -176,7 +177,7 @@ class Roster:
         self._door.close()
 
     def _welcome(self) -> None:
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # nothing there, or closed
             self._bell.recv(4096)
         while not self._arrivals.empty():
             arrival = self._arrivals.get()

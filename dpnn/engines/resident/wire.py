@@ -25,7 +25,7 @@ BODY_LIMIT = 1 << 24
 class Op(IntEnum):
     """Driver to task, then task to driver."""
 
-    PREPARE = 1  # leader of a host: make the shared memory and, if asked, a listener
+    PREPARE = 1  # leave the last generation; leader of a host: make memory and a listener
     JOIN = 2  # your place in this generation: memory, slices, parent, children
     STEP = 3  # take the weights, compute your shards
     REDUCE = 4  # add your slice of the host's slots
