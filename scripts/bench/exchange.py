@@ -1,0 +1,131 @@
+"""The exchange of the resident engine alone, against torch gloo's all_reduce.
+
+scripts/bench.sh exchange [--turns 3] [--tasks 1 2 4 8 16 64] [--no-torch]
+
+Two tasks on this machine, vectors of 10 to 10 million float32. `shared` and `tcp` are a step of
+the resident engine without arithmetic: the weights reach every task, every task's vector is in the
+sum that the driver holds; once over shared memory, once with every task as a host of its own.
+`gloo` is `all_reduce` of a tensor of the same size between two processes. The three take turns;
+medians in milliseconds. Then: a step of tiny work (10 float32) as the number of tasks grows, tasks
+being plain processes. An idle task costs nothing, so more tasks than cores show the signals alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from dpnn.engines.protocol import Kind, Plan  # noqa: E402
+from tests.engines.crew import Crew  # noqa: E402  members as plain processes
+
+REPEATS = {10: 200, 10_000: 200, 250_000: 100, 1_000_000: 40, 10_000_000: 10}
+PLAN = Plan(Kind.TRAIN, 0, 0, 1)
+
+
+class Gloo:
+    """Two torch processes that all_reduce on demand."""
+
+    def __init__(self) -> None:
+        script = ROOT / "scripts/bench/_torch_allreduce.py"
+        self._processes = []
+        port = "0"
+        for rank in range(2):
+            process = subprocess.Popen(
+                [sys.executable, str(script), str(rank), port],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+            self._processes.append(process)
+            if rank == 0:
+                port = process.stdout.readline().strip()
+
+    def __call__(self, size: int, repeats: int) -> list[float]:
+        for process in self._processes:
+            process.stdin.write(f"{size} {repeats}\n")
+            process.stdin.flush()
+        answers = [process.stdout.readline() for process in self._processes]
+        return [float(number) for number in answers[0].split()]
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.stdin.close()
+            process.wait(20)
+
+
+def steps(crew: Crew, repeats: int) -> list[float]:
+    """Milliseconds of each step."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        crew.step(PLAN)
+        times.append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def median(times: list[float]) -> str:
+    return f"{statistics.median(times):9.3f}"
+
+
+def compare(turns: int, torch: bool) -> None:
+    gloo = Gloo() if torch else None
+    print(
+        "two tasks, milliseconds\n   float32    shared       tcp      gloo  gloo/shared  gloo/tcp"
+    )
+    for size, repeats in REPEATS.items():
+        times: dict[str, list[float]] = {"shared": [], "tcp": [], "gloo": []}
+        with (
+            Crew(size, [[0], [1]], idle=True) as shared,
+            Crew(size, [[0], [1]], idle=True, share=False) as tcp,
+        ):
+            for crew in (shared, tcp):
+                steps(crew, 3)
+            for _ in range(turns):
+                times["shared"] += steps(shared, repeats)
+                times["tcp"] += steps(tcp, repeats)
+                if gloo is not None:
+                    times["gloo"] += gloo(size, repeats)
+        row = "".join(" " + median(t) if t else "         –" for t in times.values())
+        if gloo is not None:
+            middle = {name: statistics.median(t) for name, t in times.items()}
+            row += (
+                f"{middle['gloo'] / middle['shared']:13.1f}{middle['gloo'] / middle['tcp']:10.1f}"
+            )
+        print(f"{size:10d}{row}", flush=True)
+    if gloo is not None:
+        gloo.close()
+
+
+def grow(tasks: list[int]) -> None:
+    print("\ntiny work, milliseconds a step\n     tasks    shared       tcp (fan-in 4)")
+    for count in tasks:
+        parts = [[shard] for shard in range(count)]
+        row = ""
+        for share in (True, False):
+            with Crew(10, parts, idle=True, share=share, fan_in=4, patience=60.0) as crew:
+                steps(crew, 5)
+                row += " " + median(steps(crew, 100))
+        print(f"{count:10d}{row}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--tasks", type=int, nargs="*", default=[1, 2, 4, 8, 16, 64])
+    parser.add_argument("--no-torch", action="store_true", help="leave gloo out")
+    options = parser.parse_args()
+    compare(options.turns, not options.no_torch)
+    grow(options.tasks)
+
+
+if __name__ == "__main__":
+    main()
