@@ -5,6 +5,7 @@ Each is written against the methods that its base in `dpnn.nn` names, and is fou
 """
 
 from dpnn.extras.layers import Conv1D, LeakyReLU, SiLU, Softmax
+from dpnn.extras.lbfgs import LBFGS
 from dpnn.extras.losses import Huber, MeanAbsoluteError, Poisson, Quantile
 from dpnn.extras.normalization import Normalization
 from dpnn.extras.optimizers import LAMB, Adagrad, Lion, RMSProp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,9 @@ class Fit:
             network.layout, trainer.optimizer, clip_norm=trainer.clip_norm, ema=trainer.ema
         )
         self.engine_name = trainer.engine
-        self._open(trainer.engine, network.weights)
+        self._open(trainer.engine)
+        self._weights = self.engine.allocate(network.weights.size)  # where it reads without a copy
+        self._weights[...] = network.weights
         self.state = self.update.start(self._weights)
         self.progress = Progress()
         self._update_seconds = 0.0
@@ -56,7 +59,9 @@ class Fit:
         progress = self.progress
         if progress.epoch == 0:
             self._moments()
-        steps = max(1, ceil(self.feed.num_rows / trainer.batch_size))
+        self.full_batch = isinstance(trainer.optimizer, nn.LBFGS)
+        batch = self.feed.num_rows if self.full_batch else trainer.batch_size
+        steps = max(1, ceil(self.feed.num_rows / batch))
         while progress.epoch < trainer.epochs and not self._stalled():
             row = self._epoch(progress.epoch + 1, steps)
             progress.history.append(row)
@@ -98,14 +103,12 @@ class Fit:
     def _epoch(self, epoch: int, steps: int) -> dict[str, Any]:
         self.engine.costs = Costs()
         self._update_seconds, start = 0.0, perf_counter()
-        tail = np.zeros(0)
+        tail: Any = 0.0
         quiet = None if self.trainer.progress is None else not self.trainer.progress
         title = f"epoch {epoch}/{self.trainer.epochs}"
         with tqdm(total=steps, desc=title, unit="step", disable=quiet) as bar:
             for step in range(steps):
-                sums = self._step(Plan(Kind.TRAIN, epoch, step, steps))
-                tail = sums.tail.copy() if step == 0 else tail + sums.tail
-                self._apply(sums)
+                tail = tail + self._train(epoch, step, steps)
                 bar.update()
             seconds = perf_counter() - start
             row: dict[str, Any] = {"epoch": epoch, **metrics.means(self.trainer.loss, tail)}
@@ -117,10 +120,30 @@ class Fit:
             bar.set_postfix_str(_figures(row))
         return row
 
-    def _apply(self, sums: Sums) -> None:
+    def _train(self, epoch: int, step: int, steps: int) -> np.ndarray:
+        """One update; returns the tail of its rows, from before it."""
+        if self.full_batch:
+            return self._iterate()
+        sums = self._step(Plan(Kind.TRAIN, epoch, step, steps))
         start = perf_counter()
         self.update(self.state, sums)
         self._update_seconds += perf_counter() - start
+        return sums.tail.copy()
+
+    def _iterate(self) -> np.ndarray:
+        """One iteration of a full-batch optimizer; the tail is that of its last evaluation."""
+        tail = np.zeros(0)
+
+        def evaluate() -> tuple[float, np.ndarray]:
+            nonlocal tail
+            sums = self._step(Plan(Kind.TRAIN))  # always the same plan: the same Dropout masks
+            tail = sums.tail.copy()
+            gradient = self.update.mean_gradient(self.state, sums)
+            return float(tail[metrics.LOSS] / tail[metrics.WEIGHT]), gradient
+
+        weights = self.state.weights[: self.network.layout.trained]
+        self.trainer.optimizer.iterate(self.state.optimizer, weights, evaluate)
+        return tail
 
     def _evaluate(self, epoch: int) -> dict[str, float]:
         """Loss and metrics of the validation rows, by the averaged weights where there are any."""
@@ -147,23 +170,16 @@ class Fit:
         try:
             return self.engine.step(self._weights, plan)
         except EngineUnavailable as error:
-            weights = self._weights.copy()
             self.engine.close()
-            tqdm.write(f"dpnn: {error}; going on with the job engine")
-            self._open("job", weights)
-            self.state.weights = self._weights
+            self._open("job", f"{error}; going on with the job engine")
             return self.engine.step(self._weights, plan)
 
-    def _open(self, name: str, weights: np.ndarray) -> None:
-        """Make the engine, and move the weights to where it reads them without a copy."""
-        feed = self.feed
+    def _open(self, name: str, why: str = "") -> None:
         self.engine, self.engine_name, reason = open_engine(
-            name, self.program, feed.train, feed.validation
+            name, self.program, self.feed.train, self.feed.validation
         )
-        if reason and self.trainer.progress is not False:
-            tqdm.write(f"dpnn: engine {self.engine_name}: {reason}")
-        self._weights = self.engine.allocate(weights.size)
-        self._weights[...] = weights
+        if (why or reason) and self.trainer.progress is not False:
+            tqdm.write(f"dpnn: engine {self.engine_name}: {why or reason}", file=sys.stderr)
 
 
 def _figures(row: dict[str, Any]) -> str:

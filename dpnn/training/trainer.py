@@ -34,7 +34,8 @@ class Result:
 class Trainer:
     """Synchronous data-parallel training of `model`.
 
-    batch_size   rows of one step, over all shards
+    batch_size   rows of one step, over all shards; nn.LBFGS always takes all rows, so that an
+                 epoch is one iteration
     engine       "auto", "local", "job" or "resident": the same weights, bit for bit
     clip_norm    the largest global norm of a step's mean gradient
     micro_batch  the most rows of one pass on a shard; larger steps add up several passes
@@ -70,6 +71,9 @@ class Trainer:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
+        unfit = self.clip_norm is not None or self.ema is not None
+        if unfit and isinstance(self.optimizer, nn.LBFGS):
+            raise ValueError("LBFGS follows the exact gradient: no clip_norm and no ema with it")
         if self.engine not in ENGINES:
             known = nn.nearest(self.engine, ENGINES)
             raise ValueError(f"unknown engine {self.engine!r}{known}")

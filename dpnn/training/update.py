@@ -44,17 +44,21 @@ class Update:
         average = None if self.ema is None else weights.copy()
         return State(weights, self.optimizer.init(self.layout, weights), average)
 
+    def mean_gradient(self, state: State, sums: Sums) -> np.ndarray:
+        """(trained,) the mean gradient, clipped; moves the state that is not trained."""
+        assert sums.flat is not None
+        self.layout.update_state(state.weights, sums.flat, sums.tail[metrics.ROWS])
+        gradient, weight = sums.flat[: self.layout.trained], sums.tail[metrics.WEIGHT]
+        gradient *= 1 / weight if weight > 0 else 0
+        if self.clip_norm is not None:
+            nn.clip_by_global_norm(gradient, self.clip_norm)
+        return gradient
+
     def __call__(self, state: State, sums: Sums) -> None:
         """One step; `sums.flat` is used up."""
-        assert sums.flat is not None
-        weights, trained = state.weights, self.layout.trained
-        self.layout.update_state(weights, sums.flat, sums.tail[metrics.ROWS])
-        weight = sums.tail[metrics.WEIGHT]
-        if weight > 0:  # a step whose rows all weigh nothing changes nothing
-            gradient = sums.flat[:trained]
-            gradient *= 1 / weight
-            if self.clip_norm is not None:
-                nn.clip_by_global_norm(gradient, self.clip_norm)
-            self.optimizer.update(state.optimizer, weights[:trained], gradient)
+        gradient = self.mean_gradient(state, sums)
+        if sums.tail[metrics.WEIGHT] > 0:  # rows that all weigh nothing change nothing
+            trained = state.weights[: self.layout.trained]
+            self.optimizer.update(state.optimizer, trained, gradient)
         if state.average is not None and self.ema is not None:
-            state.average += (1 - self.ema) * (weights - state.average)
+            state.average += (1 - self.ema) * (state.weights - state.average)

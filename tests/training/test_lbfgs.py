@@ -1,0 +1,97 @@
+"""L-BFGS: the rule by itself, and every evaluation as a step of an engine."""
+
+import numpy as np
+import pytest
+
+from dpnn import Trainer, nn
+
+RNG = np.random.default_rng(2)
+
+
+class Vector:
+    """As much of a layout as an optimizer asks for."""
+
+    entries = ()
+
+    def __init__(self, size):
+        self.trained = size
+
+
+def minimise(function, w, iterations, **settings):
+    optimizer = nn.LBFGS(**settings)
+    state = optimizer.init(Vector(w.size))
+    calls = []
+
+    def evaluate():
+        calls.append(w.copy())
+        return function(w.astype(np.float64))
+
+    values = [optimizer.iterate(state, w, evaluate) for _ in range(iterations)]
+    return values, calls
+
+
+def rosenbrock(x):
+    a, b = x[:-1], x[1:]
+    g = np.zeros_like(x)
+    g[:-1] += -400 * a * (b - a**2) - 2 * (1 - a)
+    g[1:] += 200 * (b - a**2)
+    return float((100 * (b - a**2) ** 2 + (1 - a) ** 2).sum()), g.astype(np.float32)
+
+
+def test_rosenbrock_falls_in_every_iteration():
+    w = np.full(10, -1.2, np.float32)
+    values, calls = minimise(rosenbrock, w, 80)
+    assert all(b <= a for a, b in zip(values, values[1:], strict=False))
+    assert values[-1] < 1e-5
+    np.testing.assert_allclose(w, 1, atol=1e-2)
+    reached = next(i for i, value in enumerate(values) if value < 1e-5)
+    _, calls = minimise(rosenbrock, np.full(10, -1.2, np.float32), reached)
+    assert len(calls) < 1.5 * reached  # the first step tried is nearly always the right one
+
+
+def test_quadratic_in_about_as_many_iterations_as_it_has_curvatures():
+    scale = np.repeat([1.0, 10.0, 100.0], 20)
+    w = RNG.standard_normal(60).astype(np.float32)
+    values, _ = minimise(
+        lambda x: (float((scale * x * x).sum() / 2), (scale * x).astype(np.float32)), w, 12
+    )
+    assert values[-1] < 1e-6
+
+
+def test_a_step_into_infinity_is_taken_back():
+    w = np.array([1.0], np.float32)
+
+    def wall(x):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(x[0] - np.log(x[0])), (1 - 1 / x).astype(np.float32)
+
+    w[...] = 5
+    values, _ = minimise(wall, w, 15, learning_rate=50.0)
+    assert values[-1] == pytest.approx(1, abs=1e-4)
+
+
+def test_trains_on_full_batches_and_goes_on_from_a_checkpoint(tmp_path):
+    x = RNG.standard_normal((300, 5)).astype(np.float32)
+    y = (x @ [1, -2, 3, 0, 1] > 0).astype(np.int32)
+
+    def fit(epochs, folder=None, shards=3):
+        trainer = Trainer(
+            nn.Sequential(nn.Dense(8), nn.Tanh(), nn.Dense(2)),
+            nn.SoftmaxCrossEntropy(),
+            optimizer=nn.LBFGS(),
+            epochs=epochs,
+            checkpoints=folder,
+            progress=False,
+        )
+        return trainer.fit((x, y), num_shards=shards)
+
+    whole = fit(12)
+    losses = whole.history["loss"]
+    assert losses[-1] < 0.02 < losses[0]
+    fit(5, str(tmp_path))
+    assert np.array_equal(fit(12, str(tmp_path)).model.weights, whole.model.weights)
+
+
+def test_refuses_what_would_bend_the_gradient():
+    with pytest.raises(ValueError, match="no clip_norm and no ema"):
+        Trainer(nn.Dense(1), nn.MeanSquaredError(), optimizer=nn.LBFGS(), clip_norm=1.0)
