@@ -19,7 +19,7 @@ from dpnn.engines.resident import links, tree
 from dpnn.engines.resident.arena import Arena, host_key
 from dpnn.engines.resident.member import ticket
 from dpnn.engines.resident.roster import Lost, Roster, Seat
-from dpnn.engines.resident.wire import Frame, Op
+from dpnn.engines.resident.wire import Frame, Op, limit
 
 SPREAD = 1 << 16  # floats from which the tasks of a host add their slices of the slots in parallel
 JOINING = 30.0  # seconds that taking up the places may last
@@ -189,7 +189,7 @@ class Generation:
         target = None if row < len(own) else (row, self.total)
         sockets = self.children()
         for sock in sockets:
-            sock.settimeout(patience)
+            limit(sock, patience)
         self.adder = links.Gather(
             self.size, own, list(zip(sockets, counts, strict=True)), group.gather, target
         )

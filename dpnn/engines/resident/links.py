@@ -29,7 +29,7 @@ def send(sock: socket.socket, array: np.ndarray) -> None:
 def receive(sock: socket.socket, array: np.ndarray) -> None:
     view = memoryview(array.data).cast("B")
     while view:
-        got = sock.recv_into(view)
+        got = sock.recv_into(view, 0, socket.MSG_WAITALL)
         if not got:
             raise ConnectionError("a link of the tree was closed by the other side")
         view = view[got:]

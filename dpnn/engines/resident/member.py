@@ -24,7 +24,7 @@ from dpnn.engines.resident.arena import Arena, host_key
 from dpnn.engines.resident.door import Door, dial
 from dpnn.engines.resident.secret import CONTROL, LINK, Hello
 from dpnn.engines.resident.tree import schedule
-from dpnn.engines.resident.wire import Channel, Frame, Op
+from dpnn.engines.resident.wire import Channel, Frame, Op, limit
 
 
 class Ticket(NamedTuple):
@@ -111,7 +111,7 @@ class Member:
         }
         try:
             while True:
-                frame = self._channel.receive(None)
+                frame = self._channel.receive()
                 if frame.op == Op.STOP:
                     return
                 try:
@@ -120,7 +120,7 @@ class Member:
                     self._links.close()
                     body = str(error).encode()
                     reply = Frame(Op.BROKEN, frame.generation, body=body)
-                self._channel.send(reply, None)
+                self._channel.send(reply)
         finally:
             self._links.close()
             if self._door is not None:
@@ -179,7 +179,7 @@ class Member:
         if self._seat["leads"]:
             links.relay(self._links.up(), self._weights, self._links.children)
             if self._seat["others"]:
-                self._channel.send(Frame(Op.WEIGHTS, frame.generation), None)
+                self._channel.send(Frame(Op.WEIGHTS, frame.generation))
         epoch, step, steps, _ = frame.numbers
         plan = Plan(Kind(frame.kind), epoch, step, steps)
         shard = -1
@@ -241,7 +241,7 @@ class _Links:
         hello = Hello(LINK, self._ticket.run, generation, place)
         host, port = seat["parent"]
         self._parent, _ = dial((host, port), self._ticket.secret, hello, source=self._ticket.local)
-        self._parent.settimeout(self._ticket.patience)
+        limit(self._parent, self._ticket.patience)
         expected = [child for child, _ in seat["children"]]
         found: dict[int, socket.socket] = {}
         end = time.monotonic() + 20.0
@@ -251,7 +251,7 @@ class _Links:
                 fits = theirs.role == LINK and theirs.generation == generation
                 if fits and theirs.place in expected and theirs.place not in found:
                     found[theirs.place] = arrival.sock
-                    arrival.sock.settimeout(self._ticket.patience)
+                    limit(arrival.sock, self._ticket.patience)
                 else:
                     arrival.sock.close()
         self.children = list(found.values())

@@ -22,6 +22,7 @@ from dpnn.engines.resident.secret import CONTROL
 from dpnn.engines.resident.wire import Channel, Frame, Op
 
 RESERVES = 4  # that may wait for one place
+STALL = 10.0  # seconds that a frame may hang half-way
 
 
 class Lost(ConnectionError):
@@ -49,7 +50,7 @@ class Seat:
     def of(cls, arrival: Arrival) -> Seat:
         said: dict[str, Any] = json.loads(arrival.introduction)
         return cls(
-            Channel(arrival.sock, arrival.key, side=0),
+            Channel(arrival.sock, arrival.key, 0, STALL),
             arrival.hello.place,
             arrival.hello.attempt,
             arrival.sock.getpeername()[0],
@@ -145,7 +146,7 @@ class Roster:
         """Everyone is told to leave."""
         for seat in list(self._channels.values()):
             with suppress(OSError):  # gone already
-                seat.channel.send(Frame(Op.STOP), 1.0)
+                seat.channel.send(Frame(Op.STOP))
             self._poll.unregister(seat.channel.sock)
             seat.channel.close()
         self._channels.clear()
@@ -192,7 +193,7 @@ class Roster:
     def _refuse(self, arrival: Arrival) -> None:
         if arrival.hello.role == CONTROL:
             with suppress(OSError):  # gone already
-                Channel(arrival.sock, arrival.key, side=0).send(Frame(Op.STOP), 1.0)
+                Channel(arrival.sock, arrival.key, 0, 1.0).send(Frame(Op.STOP))
         arrival.sock.close()
 
     def _seat(self, arrival: Arrival) -> None:

@@ -50,10 +50,13 @@ class Frame(NamedTuple):
 
 
 class Channel:
-    """An authenticated connection that carries frames. Used by one thread on each side."""
+    """An authenticated connection that carries frames. Used by one thread on each side.
 
-    def __init__(self, sock: socket.socket, key: bytes, side: int) -> None:
-        tune(sock)
+    timeout  seconds within which a frame that has begun must be through; 0 for no limit
+    """
+
+    def __init__(self, sock: socket.socket, key: bytes, side: int, timeout: float = 0.0) -> None:
+        limit(sock, timeout)
         self.sock = sock
         self.bytes = 0
         self._key = key
@@ -61,17 +64,15 @@ class Channel:
         self._sent = 0
         self._received = 0
 
-    def send(self, frame: Frame, timeout: float | None = 10.0) -> None:
+    def send(self, frame: Frame) -> None:
         head = HEADER.pack(frame.op, frame.kind, frame.generation, *frame.numbers, len(frame.body))
         mac = self._mac(self._side, self._sent, head, frame.body)
         self._sent += 1
         self.bytes += len(head) + MAC + len(frame.body)
-        self.sock.settimeout(timeout)
         self.sock.sendall(head + mac + frame.body)
 
-    def receive(self, timeout: float | None = 10.0) -> Frame:
-        """The next frame. ConnectionError on an end or a forgery, TimeoutError on silence."""
-        self.sock.settimeout(timeout)
+    def receive(self) -> Frame:
+        """The next frame. ConnectionError on an end or a forgery, another OSError on silence."""
         raw = read_exactly(self.sock, HEADER.size + MAC)
         head, mac = raw[: HEADER.size], raw[HEADER.size :]
         op, kind, generation, a, b, c, d, length = HEADER.unpack(head)
@@ -103,6 +104,17 @@ def read_exactly(sock: socket.socket, length: int) -> bytes:
         parts.append(sock.recv(min(missing, 1 << 20)))
         missing -= len(parts[-1])
     return b"".join(parts)
+
+
+def limit(sock: socket.socket, seconds: float) -> None:
+    """Blocking, but an operation that waits longer fails (BlockingIOError); 0 for no limit.
+
+    The kernel keeps the time: a Python timeout would cost a system call more each time.
+    """
+    sock.settimeout(None)
+    value = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
 
 
 def tune(sock: socket.socket, silence: int = 30) -> None:
