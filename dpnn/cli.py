@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import re
 import sys
@@ -70,6 +71,8 @@ def session(name: str) -> SparkSession:
     from pyspark.sql import SparkSession
 
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    for context in ("SQL", "DataFrame"):  # Spark's own copy, in JSON, of what `main` tells
+        logging.getLogger(f"{context}QueryContextLogger").setLevel(logging.CRITICAL)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     made = SparkSession.builder.appName(name).getOrCreate()
     if made.sparkContext.getConf().get("spark.python.unix.domain.socket.enabled") != "true":

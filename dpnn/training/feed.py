@@ -33,6 +33,7 @@ class Feed:
     train: Any
     validation: Any = None
     columns: Columns | None = None
+    origin: dict[str, Any] | None = None  # the source of shards that were fetched from Spark
 
     @property
     def in_memory(self) -> bool:
@@ -57,7 +58,9 @@ class Feed:
     @property
     def source(self) -> dict[str, Any]:
         """What the model was trained on: path, filter, schema and row count where known."""
-        return {"rows": self.num_rows} if self.in_memory else self.train.source
+        if not self.in_memory:
+            return self.train.source
+        return self.origin or {"rows": self.num_rows}
 
     def check(self, network: nn.Network, loss: nn.Loss) -> None:
         """ValueError where the labels are not what the loss takes."""
@@ -77,7 +80,8 @@ class Feed:
         if self.in_memory:
             return self
         held = None if self.validation is None else self.validation.fetch()
-        feed = replace(self, train=self.train.fetch(), validation=held)
+        origin = self.train.source
+        feed = replace(self, train=self.train.fetch(), validation=held, origin=origin)
         self.close()
         return feed
 
