@@ -1,4 +1,4 @@
-"""Imports point one way (ml, training, engines, data, nn), and nn loads neither Spark nor CuPy."""
+"""Imports point one way: ml, training, engines, data, extras, nn; nn loads no Spark, no CuPy."""
 
 import ast
 import subprocess
@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ["nn", "data", "engines", "training", "ml"]  # each may import those before it
+ROOMS = ["nn", "extras", "data", "engines", "training", "ml"]  # each may import those before it
 FILES = sorted((ROOT / "dpnn").rglob("*.py"))
+LIBRARY = [path for path in FILES if path.relative_to(ROOT).parts[1] in ("nn", "extras")]
 
 
 def imported(path: Path) -> set[str]:
@@ -40,12 +41,17 @@ def test_imports_point_one_way(path: Path) -> None:
 
 
 def test_there_is_something_to_check() -> None:
-    assert {path.relative_to(ROOT).parts[1] for path in FILES} >= {"nn", "data", "engines"}
+    assert {path.relative_to(ROOT).parts[1] for path in FILES} >= {
+        "nn",
+        "extras",
+        "data",
+        "engines",
+    }
 
 
 def test_the_library_imports_nothing_but_numpy_and_the_standard_library() -> None:
     allowed = {"numpy", "dpnn", "cupy", *sys.stdlib_module_names}
-    for path in (ROOT / "dpnn" / "nn").rglob("*.py"):
+    for path in LIBRARY:
         roots = {name.partition(".")[0] for name in imported(path)}
         assert roots <= allowed, path
         assert "cupy" not in roots or path.name == "backend.py", path
@@ -54,7 +60,7 @@ def test_the_library_imports_nothing_but_numpy_and_the_standard_library() -> Non
 def test_no_library_file_names_numpy_arrays_functions_in_a_pass() -> None:
     """forward and backward reach arrays through ctx.xp: np. stands there for dtypes alone."""
     dtypes = {"float32", "float64", "intp", "int64", "int32", "ndarray", "bool_", "integer"}
-    for path in (ROOT / "dpnn" / "nn").rglob("*.py"):
+    for path in LIBRARY:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name in {"forward", "backward"}:
                 used = {
@@ -73,3 +79,9 @@ def test_import_is_light(module: str) -> None:
     code = f"import sys, {module}; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_more_of_the_same_is_loaded_when_it_is_named() -> None:
+    code = "import sys, dpnn.nn; before = 'dpnn.extras' in sys.modules; dpnn.nn.GRU; print(before)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stdout + done.stderr

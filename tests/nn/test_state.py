@@ -1,0 +1,96 @@
+"""State that is not trained: running statistics and the moments of inputs, summed over shards."""
+
+import numpy as np
+import pytest
+
+from dpnn import nn
+from dpnn.extras.normalization import moments, moments_size, set_moments
+
+
+def shards(shape: tuple[int, ...], counts: tuple[int, ...]) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [3 + 2 * rng.standard_normal((n, *shape)) for n in counts]
+
+
+def test_running_statistics_are_the_mean_over_rows_of_the_batches() -> None:
+    net = nn.BatchNorm(momentum=0.8).build((5, 3), dtype=np.float64)
+    before, total, rows = net.weights.copy(), np.zeros(net.layout.size), 0
+    parts = shards((5, 3), (4, 9))
+    for x in parts:
+        z = net.forward(x, True)
+        net.backward(np.zeros_like(z))
+        total += net.gradient
+        rows += len(x)
+    net.layout.update_state(net.weights, total, rows)
+    means = [x.mean(axis=(0, 1)) for x in parts]
+    variances = [x.reshape(-1, 3).var(axis=0, ddof=1) for x in parts]
+    expected_mean = 0.2 * (4 * means[0] + 9 * means[1]) / 13
+    expected_variance = 0.8 + 0.2 * (4 * variances[0] + 9 * variances[1]) / 13
+    np.testing.assert_allclose(net.parameters["mean"], expected_mean, rtol=1e-12)
+    np.testing.assert_allclose(net.parameters["variance"], expected_variance, rtol=1e-12)
+    trained = net.layout.trained
+    assert np.array_equal(net.weights[:trained], before[:trained])
+
+
+def test_running_statistics_serve_outside_of_training() -> None:
+    net = nn.BatchNorm().build(3, dtype=np.float64)
+    net.parameters["mean"][...], net.parameters["variance"][...] = 2, 4 - 1e-5
+    x = shards((3,), (6,))[0]
+    np.testing.assert_allclose(net.predict(x), (x - 2) / 2, rtol=1e-12)
+    assert not np.allclose(net.forward(x, True), (x - 2) / 2)
+
+
+def test_moments_of_shards_are_those_of_all_rows() -> None:
+    model = nn.Sequential(nn.Rescale(0.5), nn.Normalization(), nn.Dense(2))
+    net, parts = model.build((4, 3)), shards((4, 3), (5, 1, 8))
+    size = moments_size(net.layout)
+    assert size == 6
+    total = sum(moments(net, x.astype(np.float32)) for x in parts)
+    assert (total.shape, total.dtype) == ((size,), np.float64)
+    set_moments(net.layout, net.weights, total, 14)
+    everything = 0.5 * np.concatenate(parts).reshape(-1, 3)
+    mean, variance = (net.parameters[f"Normalization[1].{n}"] for n in ("mean", "variance"))
+    np.testing.assert_allclose(mean, everything.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(variance, everything.var(axis=0), rtol=1e-5)
+
+
+def test_training_leaves_moments_alone() -> None:
+    net = nn.Normalization().build(2)
+    net.weights[...] = [1, 2, 3, 4]
+    z = net.forward(np.ones((5, 2), np.float32), True)
+    net.backward(np.ones_like(z))
+    net.layout.update_state(net.weights, net.gradient, 5)
+    assert net.weights.tolist() == [1, 2, 3, 4]
+
+
+def test_a_constant_column_becomes_zero_not_noise() -> None:
+    net = nn.Normalization().build(2)
+    x = np.array([[0.1, 1], [0.1, 2], [0.1, 3]], np.float32)
+    set_moments(net.layout, net.weights, moments(net, x), 3)
+    z = net.predict(x)
+    np.testing.assert_allclose(z[:, 0], 0, atol=1e-6)
+    np.testing.assert_allclose(z[:, 1], [-(1.5**0.5), 0, 1.5**0.5], rtol=1e-6)
+
+
+def test_several_normalizations_each_get_their_own() -> None:
+    model = nn.Concatenate(
+        nn.Sequential(nn.Input("a"), nn.Normalization()),
+        nn.Sequential(nn.Input("b"), nn.Normalization()),
+    )
+    net = model.build({"a": (2,), "b": (1,)})
+    rng = np.random.default_rng(0)
+    x = {"a": rng.standard_normal((9, 2)), "b": 50 + rng.standard_normal((9, 1))}
+    set_moments(net.layout, net.weights, moments(net, x), 9)
+    z = net.predict(x)
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-4)
+
+
+def test_a_normalization_behind_a_trained_layer_is_refused() -> None:
+    net = nn.Sequential(nn.Dense(3), nn.Normalization()).build(2)
+    with pytest.raises(nn.ShapeError, match="must come before every layer that is trained"):
+        moments(net, np.ones((2, 2), np.float32))
+
+
+def test_no_normalization_no_moments() -> None:
+    assert moments_size(nn.Dense(2).build(3).layout) == 0
