@@ -7,6 +7,8 @@ from typing import Any
 from dpnn.engines.protocol import Engine
 from dpnn.engines.worker import Program
 
+_UNIX_SOCKETS = "spark.python.unix.domain.socket.enabled"
+
 
 def open_engine(
     name: str, program: Program, train: Any, validation: Any
@@ -30,6 +32,9 @@ def open_engine(
     if name == "job":
         from dpnn.engines.job import JobEngine
 
+        if train.sc.getConf().get(_UNIX_SOCKETS, "false") != "true":
+            reason = f"{reason}; " if reason else ""
+            reason += f"{_UNIX_SOCKETS} is off: true would save 30 to 40 ms a step"
         return JobEngine(program, train, validation), name, reason
     from dpnn.engines.resident.engine import ResidentEngine
 
