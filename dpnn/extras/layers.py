@@ -16,8 +16,8 @@ class LeakyReLU(Elementwise):
     negative_slope: float = 0.01
     activation = "relu"
 
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        return x * self.slope(x, x, xp)
+    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+        xp.multiply(x, self.slope(x, y, xp), out=y)
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
         return xp.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
@@ -28,11 +28,12 @@ class SiLU(Elementwise):
 
     activation = "relu"
 
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        return x * sigmoid(x, xp)
+    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+        sigmoid(x, y, xp)
+        y *= x
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        s = sigmoid(x, xp)
+        s = sigmoid(x, xp.empty_like(x), xp)
         return s + y * (1 - s)
 
 

@@ -20,7 +20,7 @@ class MaxPool2D(Layer):
         (k, l), (s, t) = (
             pair(size).tolist() for size in (self.pool_size, self.strides or self.pool_size)
         )
-        h, w = x.shape[1] - k + 1, x.shape[2] - l + 1
+        h, w = max(x.shape[1] - k + 1, 0), max(x.shape[2] - l + 1, 0)
         return [x[:, i : i + h : s, j : j + w : t] for i in range(k) for j in range(l)]
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:

@@ -80,9 +80,9 @@ class Recurrent(Layer):
         rows = inputs.reshape(-1, ctx.x[1])
         xp.dot(rows.T, dz, out=g["W"])
         xp.dot(h[:-1].reshape(-1, self.units).T, da, out=g["U"])
-        dz.sum(axis=0, out=g["b"])
+        ctx.add_rows(dz, g["b"])
         if self.resets:
-            da.sum(axis=0, out=g["c"])
+            ctx.add_rows(da, g["c"])
         if not ctx.needs_dx:
             return None
         xp.dot(dz, p["W"].T, out=rows)
@@ -102,7 +102,7 @@ class LSTM(Recurrent):
 
     def step(self, z: Array, a: Array, old: States, new: States, xp: ModuleType) -> None:
         z += a
-        z[:, :3] = sigmoid(z[:, :3], xp)
+        sigmoid(z[:, :3], z[:, :3], xp)
         z[:, 3] = xp.tanh(z[:, 3])
         (i, f, o, g), (_, c), (h, kept) = z.swapaxes(0, 1), old, new
         xp.multiply(f, c, out=kept)
@@ -135,7 +135,7 @@ class GRU(Recurrent):
 
     def step(self, z: Array, a: Array, old: States, new: States, xp: ModuleType) -> None:
         z[:, :2] += a[:, :2]
-        z[:, :2] = sigmoid(z[:, :2], xp)
+        sigmoid(z[:, :2], z[:, :2], xp)
         (r, u, n), (h, kept) = z.swapaxes(0, 1), new
         kept[...] = a[:, 2]
         n += r * kept

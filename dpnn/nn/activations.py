@@ -9,8 +9,8 @@ from dpnn.nn.layer import Cache, Context, Layer, Views
 class Elementwise(Layer):
     """y = value(x), number by number, in blocks that stay in the cache with their temporaries."""
 
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        """y."""
+    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+        """Fill y."""
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
         """dy/dx."""
@@ -20,7 +20,7 @@ class Elementwise(Layer):
         y = ctx.empty("y", x.shape)
         flat_x, flat_y = x.reshape(-1), y.reshape(-1)
         for some in blocks(ctx.xp, x.size):
-            flat_y[some] = self.value(flat_x[some], ctx.xp)
+            self.value(flat_x[some], flat_y[some], ctx.xp)
         return y, (flat_x, flat_y)
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
@@ -37,8 +37,8 @@ class ReLU(Elementwise):
 
     activation = "relu"
 
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        return xp.maximum(x, 0)
+    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+        xp.maximum(x, 0, out=y)
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
         return x > 0
@@ -47,8 +47,8 @@ class ReLU(Elementwise):
 class Sigmoid(Elementwise):
     """y = 1 / (1 + exp(-x))."""
 
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        return sigmoid(x, xp)
+    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+        sigmoid(x, y, xp)
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
         return y * (1 - y)
@@ -57,30 +57,32 @@ class Sigmoid(Elementwise):
 class Tanh(Elementwise):
     """y = tanh(x)."""
 
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        return xp.tanh(x)
+    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+        xp.tanh(x, out=y)
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
         return 1 - y * y
 
 
 class GELU(Elementwise):
-    """y = x Φ(x), by its approximation with a tanh. Hendrycks & Gimpel 2016."""
+    """y = x Φ(x), by its approximation x σ(2 √(2/π) (x + 0.044715 x³)). Hendrycks & Gimpel 2016."""
 
     activation = "relu"
 
-    def value(self, x: Array, xp: ModuleType) -> Array:
-        return x * sigmoid(x * (1.5957691216 + 0.0713548163 * x * x), xp)
+    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+        sigmoid(x * (1.5957691216 + 0.0713548163 * x * x), y, xp)
+        y *= x
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
         square = x * x
-        s = sigmoid(x * (1.5957691216 + 0.0713548163 * square), xp)
-        return s + x * s * (1 - s) * (1.5957691216 + 0.2140644488 * square)
+        s = sigmoid(x * (1.5957691216 + 0.0713548163 * square), xp.empty_like(x), xp)
+        return s * (1 + x * (1 - s) * (1.5957691216 + 0.2140644488 * square))
 
 
-def sigmoid(x: Array, xp: ModuleType) -> Array:
-    """1 / (1 + exp(-x)), as a new array; by a tanh, so that no exponential overflows."""
-    y = xp.tanh(0.5 * x)
+def sigmoid(x: Array, y: Array, xp: ModuleType) -> Array:
+    """y = 1 / (1 + exp(-x)), filled and returned; by a tanh, so that no exponential overflows."""
+    xp.multiply(x, 0.5, out=y)
+    xp.tanh(y, out=y)
     y *= 0.5
     y += 0.5
     return y

@@ -68,7 +68,7 @@ class Conv2D(Layer):
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
         if self.bias:
-            dy.reshape(-1, self.filters).sum(axis=0, out=g["b"])
+            ctx.add_rows(dy.reshape(-1, self.filters), g["b"])
         parts = self.grouped(dy)
         dw = g["W"].reshape(-1, *parts.shape[3:])  # (K L C', G, O')
         dw.fill(0)
@@ -117,13 +117,16 @@ def _framed(
 
 def _columns(windows: Array, ctx: Context) -> Iterator[tuple[slice, int, Array]]:
     """A few images, a group, and their windows there as a matrix (N, K L C')."""
-    kernel, width, groups, channels = windows.shape[3:]
+    *_, kernel, width, groups, channels = windows.shape
+    size, alone = kernel * width * channels, channels == 1
     for some in blocks(ctx.xp, len(windows), prod(windows.shape[1:]) // groups):
         for k in range(groups):
             part = windows[some, ..., k, :]
+            if alone:  # an image's rows are longer than a kernel's: copy along them
+                part = part.transpose(3, 4, 5, 0, 1, 2)
             columns = ctx.empty("columns", part.shape)
             ctx.xp.copyto(columns, part)
-            yield some, k, columns.reshape(-1, kernel * width * channels)
+            yield some, k, columns.reshape(size, -1).T if alone else columns.reshape(-1, size)
 
 
 def _multiply(windows: Array, kernel: Array, y: Array, ctx: Context) -> None:

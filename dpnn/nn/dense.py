@@ -35,7 +35,7 @@ class Dense(Layer):
         x, rows = cache, dy.reshape(-1, self.units)
         ctx.xp.dot(x.reshape(-1, x.shape[-1]).T, rows, out=g["W"])  # (I, O)
         if self.bias:
-            rows.sum(axis=0, out=g["b"])  # (O,)
+            ctx.add_rows(rows, g["b"])  # (O,)
         if not ctx.needs_dx:
             return None
         dx = ctx.empty("dx", x.shape)

@@ -157,6 +157,11 @@ class Context:
         self.xp.copyto(out, x, casting="unsafe")
         return out
 
+    def add_rows(self, rows: Array, out: Array) -> None:
+        """Σ over the rows (N, C) into out (C,): as a product, many times faster than a sum."""
+        ones = self.xp.ones((1, len(rows)), rows.dtype)
+        self.xp.dot(ones, rows, out=out.reshape(1, -1))
+
     def rng(self) -> np.random.Generator:
         """Random numbers that hang on the pass's key and this layer's name alone."""
         words = (*self.run.key, zlib.crc32(self.name.encode()))

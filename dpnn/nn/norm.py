@@ -42,8 +42,8 @@ class LayerNorm(Layer):
         rows, dx = dy.reshape(xhat.shape), ctx.empty("dx", dy.shape)
         dxhat, scratch = dx.reshape(xhat.shape), ctx.empty("scratch", xhat.shape)
         ctx.xp.multiply(rows, xhat, out=scratch)
-        scratch.sum(axis=0, out=g["gamma"])
-        rows.sum(axis=0, out=g["beta"])
+        ctx.add_rows(scratch, g["gamma"])
+        ctx.add_rows(rows, g["beta"])
         # dx = scale (dx̂ - mean(dx̂) - x̂ mean(x̂ dx̂)), dx̂ = gamma dy
         ctx.xp.multiply(rows, p["gamma"], out=dxhat)
         scratch *= p["gamma"]
