@@ -113,3 +113,38 @@ def test_curve(name: str, optimizer: str) -> None:
     found, expected = ours(model, x, y, own), theirs(model, x, y, make)
     assert expected[-1] < 0.9 * expected[0]  # it learns, so that the curve says something
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
+
+
+def test_lbfgs_finds_torchs_minimum_in_as_many_evaluations() -> None:
+    """Paths differ (first step, line search); a convex problem's minimum does not."""
+    rng = np.random.default_rng(3)
+    x, y = rng.standard_normal((200, 6)).astype(np.float32), rng.integers(0, 4, 200)
+    net, loss = nn.Dense(4).build(6, seed=1), nn.SoftmaxCrossEntropy()
+    p = reference.tensors(net)
+    counts = {"ours": 0, "theirs": 0}
+
+    def evaluate() -> tuple[float, np.ndarray]:
+        counts["ours"] += 1
+        return net.loss_and_gradients(x, y, loss) / 200, net.gradient / np.float32(200)
+
+    lbfgs = nn.LBFGS()
+    state = lbfgs.init(net.layout)
+    for _ in range(8):
+        found = lbfgs.iterate(state, net.weights, evaluate)
+
+    leaves = list(reference.leaves(p, net).values())
+    other = torch.optim.LBFGS(
+        leaves, max_iter=8, tolerance_grad=0, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Any:
+        counts["theirs"] += 1
+        other.zero_grad()
+        z = reference.forward(net.layer, p, torch.from_numpy(x))
+        value = torch.nn.functional.cross_entropy(z, torch.from_numpy(y))
+        value.backward()
+        return value
+
+    other.step(closure)
+    assert found == pytest.approx(closure().item(), rel=1e-5)
+    assert counts["ours"] <= counts["theirs"] + 3
