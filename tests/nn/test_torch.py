@@ -213,3 +213,25 @@ def test_loss(name: str, data: st.DataObject) -> None:
     expected.backward()
     assert value == pytest.approx(expected.item(), rel=2e-6)
     close(dz, there.grad, "dz")
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_with_padding(causal: bool) -> None:
+    """What is padding gets no weight and no gradient; torch is given the same scores to add."""
+    layer = nn.MultiHeadAttention(2, causal=causal, mask="tokens")
+    model = nn.Sequential(nn.Input("x"), layer)
+    case = Case("padded", model, {"x": (5, 6), "tokens": (5,)}, below={"tokens": 9})
+    net, x = network(case), case.inputs(3)
+    x["tokens"] = np.array([[3, 1, 2, 0, 0], [4, 4, 4, 4, 4], [7, 0, 0, 0, 0]])
+    z = net.forward(x, True)
+    p, there = reference.tensors(net), reference.to_torch(x)
+    hidden = -1e30 * (there["tokens"] == 0)[:, None, None].float()
+    if causal:
+        hidden = hidden + torch.full((5, 5), -1e30).triu(1)
+    expected = reference.attention(layer, p["MultiHeadAttention[1]"], there["x"], hidden)
+    close(z, expected, "output")
+    dz = np.random.default_rng(0).standard_normal(z.shape).astype(np.float32)
+    expected.backward(torch.from_numpy(dz))
+    close(net.backward(dz)["x"], there["x"].grad, "dx")
+    for name, leaf in reference.leaves(p, net).items():
+        close(net.gradients[name], leaf.grad, name)

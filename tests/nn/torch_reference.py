@@ -198,10 +198,16 @@ def _gru(layer: Any, p: Tensors, x: Any) -> Any:
 
 
 def _multiheadattention(layer: Any, p: Tensors, x: Any) -> Any:
+    return attention(layer, p, x)
+
+
+def attention(layer: Any, p: Tensors, x: Any, hidden: Any = None) -> torch.Tensor:
+    """`hidden` is added to the scores (B, H, T, T); without it the layer's own `causal` holds."""
     batch, time, channels = x.shape
     qkv = _dense(layer, p["in"], x).reshape(batch, time, 3, layer.heads, -1)
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
-    y = F.scaled_dot_product_attention(q, k, v, is_causal=layer.causal)
+    causal = layer.causal and hidden is None
+    y = F.scaled_dot_product_attention(q, k, v, hidden, is_causal=causal)
     return _dense(layer, p["out"], y.transpose(1, 2).reshape(batch, time, channels))
 
 
