@@ -4,7 +4,7 @@ Each is written against the methods that its base in `dpnn.nn` names, and is fou
 `nn.Lion`, … or by its name in a spec: the library extends without being touched.
 """
 
-from dpnn.extras.layers import Conv1D, LeakyReLU, SiLU, Softmax
+from dpnn.extras.layers import Add, Conv1D, LeakyReLU, SiLU, Softmax
 from dpnn.extras.lbfgs import LBFGS
 from dpnn.extras.losses import Huber, MeanAbsoluteError, Poisson, Quantile
 from dpnn.extras.normalization import Normalization

@@ -1,12 +1,13 @@
 """More layers: B batch, T time, H height, W width, C channels, O filters."""
 
 from types import ModuleType
+from typing import Any
 
 from dpnn.nn.activations import Elementwise, sigmoid, softmax, softmax_backward
 from dpnn.nn.backend import Array
-from dpnn.nn.compose import Chain
+from dpnn.nn.compose import Chain, Sequential, added
 from dpnn.nn.conv import Conv2D
-from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
 from dpnn.nn.shaping import Reshape
 
 
@@ -50,6 +51,24 @@ class Softmax(Layer):
         dx = ctx.empty("dx", dy.shape)
         ctx.xp.copyto(dx, dy)
         return softmax_backward(cache, dx, ctx.xp)
+
+
+class Add(Sequential, init=False):
+    """Branches side by side, y = f_1(x) + f_2(x) + …"""
+
+    chained = False
+
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        ys = [ctx.add(name, layer, x) for name, layer in self.children().items()]
+        if any(y != ys[0] for y in ys):
+            raise ShapeError(f"expected branches of one shape, got {ys}")
+        return {}, ys[0]
+
+    def forward(self, p: Views, x: Any, ctx: Context) -> tuple[Array, Cache]:
+        return added([child.forward(x) for child in ctx.children], "y", ctx), None
+
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
+        return added([child.backward(dy) for child in ctx.children], "dx", ctx)
 
 
 class Conv1D(Chain):

@@ -30,22 +30,20 @@ class MaxPool2D(Layer):
         return {}, y
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        first, *others = self.views(ctx.floats(x))
-        y = ctx.empty("y", first.shape)
-        ctx.xp.copyto(y, first)
-        for view in others:
+        views = self.views(ctx.floats(x))
+        y, place = ctx.empty("y", views[0].shape), ctx.empty("place", views[0].shape, "uint16")
+        ctx.xp.copyto(y, views[0])
+        place.fill(0)
+        for k, view in enumerate(views[1:], 1):
+            ctx.xp.maximum(place, (view > y) * ctx.xp.uint16(k), out=place)  # the first of equals
             ctx.xp.maximum(y, view, out=y)
-        return y, (x, y)
+        return y, place
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        (x, y), dx = cache, ctx.empty("dx", (len(dy), *ctx.x))
-        rest, part = ctx.empty("rest", y.shape), ctx.empty("part", y.shape)
+        dx, part = ctx.empty("dx", (len(dy), *ctx.x)), ctx.empty("part", dy.shape)
         dx.fill(0)
-        ctx.xp.copyto(rest, dy)
-        for view, below in zip(self.views(x), self.views(dx), strict=True):
-            ctx.xp.multiply(rest, view == y, out=part)  # the first of equals takes all
-            below += part
-            rest -= part
+        for k, below in enumerate(self.views(dx)):
+            below += ctx.xp.multiply(dy, cache == k, out=part)
         return dx
 
 

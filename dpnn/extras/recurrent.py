@@ -72,11 +72,12 @@ class Recurrent(Layer):
         a = ctx.empty("da", z.shape) if self.resets else z
         dz, da = (array.reshape(-1, self.gates * self.units) for array in (z, a))  # (T B, gates H)
         steps = da.reshape(len(z), len(dy), da.shape[1])
+        turned = xp.ascontiguousarray(p["U"].T)  # the product is quicker so
         for t in reversed(range(len(z))):
             if self.return_sequences or t == len(z) - 1:
                 dh += dy[:, t] if self.return_sequences else dy
             self.step_back(z[t], a[t], (h[t], s[t]), (h[t + 1], s[t + 1]), (dh, ds), xp)
-            dh += xp.dot(steps[t], p["U"].T)
+            dh += xp.dot(steps[t], turned)
         rows = inputs.reshape(-1, ctx.x[1])
         xp.dot(rows.T, dz, out=g["W"])
         xp.dot(h[:-1].reshape(-1, self.units).T, da, out=g["U"])
@@ -102,7 +103,7 @@ class LSTM(Recurrent):
 
     def step(self, z: Array, a: Array, old: States, new: States, xp: ModuleType) -> None:
         z += a
-        sigmoid(z[:, :3], z[:, :3], xp)
+        z[:, :3] = sigmoid(z[:, :3], xp.empty_like(z[:, :3]), xp)
         z[:, 3] = xp.tanh(z[:, 3])
         (i, f, o, g), (_, c), (h, kept) = z.swapaxes(0, 1), old, new
         xp.multiply(f, c, out=kept)
@@ -135,7 +136,7 @@ class GRU(Recurrent):
 
     def step(self, z: Array, a: Array, old: States, new: States, xp: ModuleType) -> None:
         z[:, :2] += a[:, :2]
-        sigmoid(z[:, :2], z[:, :2], xp)
+        z[:, :2] = sigmoid(z[:, :2], xp.empty_like(z[:, :2]), xp)
         (r, u, n), (h, kept) = z.swapaxes(0, 1), new
         kept[...] = a[:, 2]
         n += r * kept

@@ -11,7 +11,7 @@ from typing import Any
 from dpnn.nn.activations import GELU, ReLU, Sigmoid, Tanh
 from dpnn.nn.attention import MultiHeadAttention
 from dpnn.nn.backend import array_module
-from dpnn.nn.compose import Add, Concatenate, Input, Residual, Sequential
+from dpnn.nn.compose import Concatenate, Input, Residual, Sequential
 from dpnn.nn.conv import Conv2D
 from dpnn.nn.dense import Dense, Embedding, PositionalEmbedding
 from dpnn.nn.gradcheck import gradient_check

@@ -59,29 +59,13 @@ class Residual(Sequential, init=False):
         return ctx.xp.add(x, y, out=ctx.empty("y", y.shape)), None
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
-        return _sum([dy, super().backward(p, g, cache, dy, ctx)], "dx", ctx)
+        return added([dy, super().backward(p, g, cache, dy, ctx)], "dx", ctx)
 
 
-class Add(Sequential, init=False):
-    """Branches side by side, y = f_1(x) + f_2(x) + …"""
+class Concatenate(Sequential, init=False):
+    """Branches side by side, their outputs one behind the other along the last axis."""
 
     chained = False
-
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        ys = [ctx.add(name, layer, x) for name, layer in self.children().items()]
-        if any(y != ys[0] for y in ys):
-            raise ShapeError(f"expected branches of one shape, got {ys}")
-        return {}, ys[0]
-
-    def forward(self, p: Views, x: Any, ctx: Context) -> tuple[Array, Cache]:
-        return _sum([child.forward(x) for child in ctx.children], "y", ctx), None
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
-        return _sum([child.backward(dy) for child in ctx.children], "dx", ctx)
-
-
-class Concatenate(Add, init=False):
-    """Branches side by side, their outputs one behind the other along the last axis."""
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         ys = [ctx.add(name, layer, x) for name, layer in self.children().items()]
@@ -99,7 +83,7 @@ class Concatenate(Add, init=False):
         for child in ctx.children:
             start, stop = stop, stop + child.y[-1]
             dxs.append(child.backward(dy[..., start:stop]))
-        return _sum(dxs, "dx", ctx)
+        return added(dxs, "dx", ctx)
 
 
 class Input(Layer):
@@ -119,14 +103,14 @@ class Input(Layer):
         return {self.name: dy}
 
 
-def _sum(terms: list[Any], tag: str, ctx: Context) -> Any:
+def added(terms: list[Any], tag: str, ctx: Context) -> Any:
     """The sum of arrays, or of dicts of arrays by input; what is None is left out."""
     terms = [term for term in terms if term is not None]
     if not terms:
         return None
     if isinstance(terms[0], dict):
         names = dict.fromkeys(name for term in terms for name in term)
-        return {n: _sum([term[n] for term in terms if n in term], tag + n, ctx) for n in names}
+        return {n: added([term[n] for term in terms if n in term], tag + n, ctx) for n in names}
     out = ctx.empty(tag, terms[0].shape)
     ctx.xp.copyto(out, terms[0])
     for term in terms[1:]:
