@@ -1,10 +1,11 @@
 """Step time of dpnn.nn against torch eager: forward, backward, Adam; same threads, same process.
 
-scripts/bench.sh nn [WORD …] [--threads 1 2] [--seconds 4] [--parts]
+scripts/bench.sh nn [WORD …] [--threads 1 2] [--seconds 4] [--parts] [--cpu]
 
 WORDs choose rows by name. Within a row both sides take turns, some steps each, until its seconds
 are spent; medians are printed, and dpnn's time as a multiple of torch's. float32, one batch in
-memory. --parts adds dpnn's own split into forward with loss, backward, and update.
+memory. --parts adds dpnn's own split into forward with loss, backward, and update. --cpu, with one
+thread, counts the process's own CPU time: steady on a machine that has other work.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from dpnn import nn
 
 COLUMNS, WORDS, WIDTH = 20, 100_000, 8
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,8 @@ ROWS = [
 class Step:
     """One training step of dpnn, as the local engine and the loop do it."""
 
-    def __init__(self, row: Row, x: np.ndarray, y: np.ndarray) -> None:
-        self.x: Any = x
+    def __init__(self, row: Row, x: Any, y: np.ndarray, clock: Clock) -> None:
+        self.x, self.clock = x, clock
         shape: Any = row.shape
         if row.columnwise:
             self.x = {f"c{i}": np.ascontiguousarray(x[:, i]) for i in range(COLUMNS)}
@@ -136,47 +138,47 @@ class Step:
         self.parts: list[tuple[float, float, float]] = []
 
     def __call__(self) -> None:
-        net, trained, start = self.net, self.net.layout.trained, time.perf_counter()
+        net, trained, start = self.net, self.net.layout.trained, self.clock()
         dz = net.loss(net.forward(self.x, True), self.y, self.loss)[1]
-        forward = time.perf_counter()
+        forward = self.clock()
         net.backward(dz)
-        backward = time.perf_counter()
+        backward = self.clock()
         gradient = net.gradient[:trained]
         gradient *= 1 / len(self.y)
         self.adam.update(self.state, net.weights[:trained], gradient)
-        end = time.perf_counter()
+        end = self.clock()
         self.parts.append((forward - start, backward - forward, end - backward))
 
 
-def in_turns(sides: list[Callable[[], None]], seconds: float) -> list[float]:
+def in_turns(sides: list[Callable[[], None]], seconds: float, clock: Clock) -> list[float]:
     """The median seconds of one call of each side. Idle threads of the other get time to sleep."""
     took: list[list[float]] = [[] for _ in sides]
     for side in sides:
         side()
         side()
-    calls = max(2, min(50, int(0.1 / max(_clock(side) for side in sides))))
+    calls = max(2, min(50, int(0.1 / max(_time(side, clock) for side in sides))))
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(took[-1]) < 3 * calls:
         for side, times in zip(sides, took, strict=True):
             time.sleep(0.01)
             side()
-            times.extend(_clock(side) for _ in range(calls))
+            times.extend(_time(side, clock) for _ in range(calls))
     return [statistics.median(times) for times in took]
 
 
-def _clock(call: Callable[[], None]) -> float:
-    start = time.perf_counter()
+def _time(call: Callable[[], Any], clock: Clock) -> float:
+    start = clock()
     call()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def peak(n: int = 1024) -> float:
     """GFLOP/s of NumPy's own matrix product."""
     a, b = (np.ones((n, n), np.float32) for _ in range(2))
-    return 2 * n**3 / min(_clock(lambda: np.dot(a, b)) for _ in range(10)) / 1e9
+    return 2 * n**3 / min(_time(lambda: np.dot(a, b), time.perf_counter) for _ in range(10)) / 1e9
 
 
-def compare(rows: list[Row], threads: int, seconds: float, parts: bool) -> None:
+def compare(rows: list[Row], threads: int, seconds: float, parts: bool, clock: Clock) -> None:
     """The table for one number of threads; this process is its own."""
     import _torch_models
     import torch
@@ -190,14 +192,14 @@ def compare(rows: list[Row], threads: int, seconds: float, parts: bool) -> None:
         print(f"{'':<44}{'dpnn ms':>10}{'torch ms':>10}{'dpnn/torch':>12}")
         for row in rows:
             rng = np.random.default_rng(0)
-            x = rng.standard_normal((row.batch, *row.shape)).astype(np.float32)
+            x: Any = rng.standard_normal((row.batch, *row.shape)).astype(np.float32)
             if row.columnwise:
                 x = rng.integers(0, WORDS, x.shape)
             y = rng.integers(0, 10, row.batch)
-            ours, name, arguments = Step(row, x, y), row.torch[0], row.torch[1:]
+            ours, name, arguments = Step(row, x, y, clock), row.torch[0], row.torch[1:]
             across = x if x.ndim < 4 else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
             theirs = _torch_models.Step(getattr(_torch_models, name)(*arguments), across, y)
-            mine, other = in_turns([ours, theirs], seconds)
+            mine, other = in_turns([ours, theirs], seconds, clock)
             label = f"{row.name}, batch {row.batch:,}"
             print(
                 f"{label:<44}{mine * 1e3:>10.3f}{other * 1e3:>10.3f}{mine / other:>12.2f}",
@@ -214,6 +216,7 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--parts", action="store_true")
+    parser.add_argument("--cpu", action="store_true")
     given = parser.parse_args()
     rows = [
         r for r in ROWS if not given.words or any(w.lower() in r.name.lower() for w in given.words)
@@ -221,11 +224,12 @@ def main() -> None:
     if not rows:
         sys.exit(f"no such row; there are: {'; '.join(row.name for row in ROWS)}")
     if len(given.threads) == 1:
-        compare(rows, given.threads[0], given.seconds, given.parts)
+        clock = time.process_time if given.cpu and given.threads == [1] else time.perf_counter
+        compare(rows, given.threads[0], given.seconds, given.parts, clock)
         return
     for threads in given.threads:
         options = ["--threads", str(threads), "--seconds", str(given.seconds)]
-        options += ["--parts"] * given.parts
+        options += ["--parts"] * given.parts + ["--cpu"] * given.cpu
         subprocess.run([sys.executable, __file__, *given.words, *options], check=True)
 
 

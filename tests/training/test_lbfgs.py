@@ -1,5 +1,7 @@
 """L-BFGS: the rule by itself, and every evaluation as a step of an engine."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def rosenbrock(x):
 def test_rosenbrock_falls_in_every_iteration():
     w = np.full(10, -1.2, np.float32)
     values, calls = minimise(rosenbrock, w, 80)
-    assert all(b <= a for a, b in zip(values, values[1:], strict=False))
+    assert all(b <= a for a, b in pairwise(values))
     assert values[-1] < 1e-5
     np.testing.assert_allclose(w, 1, atol=1e-2)
     reached = next(i for i, value in enumerate(values) if value < 1e-5)
