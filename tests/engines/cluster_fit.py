@@ -49,6 +49,8 @@ class Kills:
         if "both" in what:
             for jvm in {executor(pid) for pid in pids}:
                 os.kill(jvm, signal.SIGKILL)
+        if what:
+            time.sleep(0.3)  # these steps are so short that the dying would finish the fit
 
 
 KILLS = {
