@@ -15,6 +15,7 @@ from dpnn.nn.optim import Optimizer, Schedule, State
 from dpnn.nn.params import Layout
 
 SUFFICIENT, CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions' constants
+RESOLUTION = 1e-7  # of the objective, relative
 
 
 class Point(NamedTuple):
@@ -98,6 +99,8 @@ class LBFGS(Optimizer):
         """A point that satisfies the strong Wolfe conditions, or the lowest that was found."""
         low, high, step = start, None, first
         for _ in range(self.evaluations):
+            if -start.slope * step <= RESOLUTION * abs(start.value):
+                break  # no float32 could show the progress
             point = at(step)
             enough = start.value + SUFFICIENT * point.step * start.slope
             if not (point.value <= enough and point.value < low.value):  # too far, or not finite

@@ -38,7 +38,8 @@ class TrainedModel:
 
     def predict(self, x: Any, batch_size: int = scoring.BATCH) -> np.ndarray:
         """Raw outputs (B, …) float32: logits for classes, values for regression."""
-        return self.network.predict(_asarray(x), batch_size)
+        with np.errstate(all="ignore"):  # what overflows shows in the outputs
+            return self.network.predict(_asarray(x), batch_size)
 
     def predict_probability(self, x: Any, batch_size: int = scoring.BATCH) -> np.ndarray:
         """(B, classes) float64."""

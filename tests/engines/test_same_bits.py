@@ -56,9 +56,9 @@ def test_arrays_on_spark(spark_session):
     images = x.reshape(100, 5, 1)
     model = nn.Sequential(nn.Flatten(), nn.Dense(3))
     weights = [
-        Trainer(
-            model, nn.SoftmaxCrossEntropy(), batch_size=32, epochs=1, engine=e, progress=False
-        ).fit((images, y, np.ones(100)), num_shards=2).model.weights
+        Trainer(model, nn.SoftmaxCrossEntropy(), batch_size=32, epochs=1, engine=e, progress=False)
+        .fit((images, y, np.ones(100)), num_shards=2)
+        .model.weights
         for e in ("local", "job")
     ]
     assert np.array_equal(*weights)
