@@ -101,9 +101,7 @@ def pair(size: Pair) -> np.ndarray:
     return np.array(size if isinstance(size, tuple) else (size, size))
 
 
-def _framed(
-    x: Array, before: np.ndarray, spread: np.ndarray, room: np.ndarray, ctx: Context
-) -> Array:
+def _framed(x: Array, before: Array, spread: Array, room: Array, ctx: Context) -> Array:
     """x (B, H, W, C) with `before` zeros before it and its pixels `spread` apart, up to `room`."""
     if not (before + spread > 1).any() and not (room > x.shape[1:3]).any():
         return x

@@ -146,6 +146,8 @@ class Context:
                 memory = self.xp.empty(size, self.dtype if dtype is None else dtype)
                 self._memory[tag, dtype] = memory
                 self._views.clear()
+            elif len(self._views) > 256:  # batches of ever new sizes
+                self._views.clear()
             self._views[tag, shape, dtype] = view = memory[:size].reshape(shape)
         return view
 

@@ -1,7 +1,5 @@
 """Network: a layer bound to one flat vector of weights."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +41,7 @@ class Network:
         self.layout = Layout({c.prefix + n: param for c in places for n, param in c.params.items()})
         self.bind(np.zeros(self.layout.size, dtype) if weights is None else weights)
 
-    def bind(self, weights: Array, gradient: Array | None = None) -> Network:
+    def bind(self, weights: Array, gradient: Array | None = None) -> "Network":
         """Use the caller's memory for the weights (may be read-only) and the gradient, (size,)."""
         if gradient is None:
             gradient = self.run.xp.zeros(self.layout.size, self.run.dtype)
@@ -53,7 +51,7 @@ class Network:
             place.bind(p, g)
         return self
 
-    def init(self, seed: int) -> Network:
+    def init(self, seed: int) -> "Network":
         """Fresh weights, by each layer's initializer."""
         host = np.zeros(self.layout.size, self.weights.dtype)
         rng = np.random.Generator(np.random.Philox(seed))
