@@ -87,14 +87,19 @@ def test_same_bits_twice(case: Case) -> None:
     assert np.array_equal(a, b)
 
 
-def test_one_row(case: Case) -> None:
-    found = step(network(case), case.inputs(1))
+@pytest.mark.parametrize("rows", [0, 1])
+def test_smallest_batches(case: Case, rows: int) -> None:
+    net = network(case)
+    found = step(net, case.inputs(rows))
+    assert found["output"].shape == (rows, *net.output_shape)
     assert all(np.isfinite(values).all() for values in found.values())
+    if rows == 0:
+        assert not found["gradient"].any()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7])
 def test_predict_takes_any_number_of_rows(case: Case, rows: int) -> None:
-    """In parts, too: they do not show. (Training passes have rows: engines skip empty shards.)"""
+    """In parts, too: they do not show."""
     net, x = network(case), case.inputs(rows)
     whole, parts = net.predict(x), net.predict(x, batch_size=3)
     assert whole.shape == (rows, *net.output_shape)

@@ -11,7 +11,11 @@ from dpnn import nn
 torch = pytest.importorskip("torch")
 from tests.nn import torch_reference as reference  # noqa: E402
 
-pytestmark = pytest.mark.torch
+pytestmark = [
+    pytest.mark.torch,
+    # Flags that torch's kernels leave in the processor show up in NumPy's next product.
+    pytest.mark.filterwarnings("ignore:invalid value encountered in dot"),
+]
 STEPS, ROWS = 20, 16
 
 MODELS: dict[str, tuple[nn.Layer, tuple[int, ...]]] = {
