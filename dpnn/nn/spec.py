@@ -19,7 +19,8 @@ class Spec:
 
     def __init_subclass__(cls, init: bool = True) -> None:
         dataclasses.dataclass(frozen=True, init=init)(cls)
-        REGISTRY[cls.__name__] = cls
+        if Spec not in cls.__bases__:  # Layer, Loss, Optimizer, Schedule are no layer, loss, …
+            REGISTRY[cls.__name__] = cls
 
 
 def to_spec(obj: Any) -> Any:
