@@ -69,7 +69,8 @@ def expected(weights: np.ndarray, plan: Plan, shards: int) -> Sums:
 class Crew:
     """A driver's root and its members; `with` ends everything that it started.
 
-    hosts  the loopback address of each place: places with the same one share memory if `share`
+    hosts   the loopback address of each place
+    inside  the command that enters each place's own network, with the driver bound to `bind`
     """
 
     def __init__(
@@ -84,26 +85,24 @@ class Crew:
         idle: bool = False,
         revive: bool = True,
         patience: float = 20.0,
+        bind: str = "127.0.0.1",
+        inside: Sequence[Sequence[str]] | None = None,
         **options: Any,
     ) -> None:
         self.size, self.train = size, [list(part) for part in train]
         self.validation = [list(part) for part in validation or [[]] * len(train)]
         counts = sum(map(len, self.train)), sum(map(len, self.validation))
         self.secret = new_secret()
-        self.roster = Roster("127.0.0.1", self.secret)
+        self.roster = Roster(bind, self.secret)
         self.root = Root(self.roster, counts, patience=patience, **options)
         self.hosts, self.share, self.delay, self.idle = hosts, share, delay, idle
         self.revive, self.patience = revive, patience
         self.counts = counts
         self.pids: dict[int, int] = {}
         self.attempts = dict.fromkeys(range(len(train)), 0)
-        self._nursery = subprocess.Popen(
-            [sys.executable, "-m", "tests.engines.crew"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
+        commands = [tuple(command) for command in inside or [()] * len(train)]
+        nurseries = {command: _Nursery(command) for command in set(commands)}
+        self._nurseries = [nurseries[command] for command in commands]
         self.roster.begin(1, len(train))
         self.weights = self.root.allocate(size)
         self.weights[:] = np.random.default_rng(0).standard_normal(size, np.float32)
@@ -115,9 +114,8 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         self.root.close()
-        self._nursery.stdin.close()
-        self._nursery.stdout.close()
-        self._nursery.wait(10)
+        for nursery in self._nurseries:
+            nursery.close()
 
     def start(self, place: int, **changes: Any) -> int:
         """Fork a member; its process id."""
@@ -138,9 +136,7 @@ class Crew:
             **changes,
         }
         self.attempts[place] += 1
-        self._nursery.stdin.write(json.dumps(spec) + "\n")
-        self._nursery.stdin.flush()
-        self.pids[place] = int(self._nursery.stdout.readline())
+        self.pids[place] = self._nurseries[place].fork(spec)
         return self.pids[place]
 
     def assemble(self) -> None:
@@ -163,6 +159,29 @@ class Crew:
 
     def kill(self, place: int, number: int = signal.SIGKILL) -> None:
         os.kill(self.pids[place], number)
+
+
+class _Nursery:
+    """A process that forks members."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            [*command, sys.executable, "-m", "tests.engines.crew"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+
+    def fork(self, spec: dict[str, Any]) -> int:
+        self._process.stdin.write(json.dumps(spec) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
 
 
 def alive(pid: int) -> bool:

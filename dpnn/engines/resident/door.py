@@ -21,6 +21,7 @@ from dpnn.engines.resident.wire import tune
 
 PENDING = 256
 DEADLINE = 5.0  # seconds for a handshake
+REFUSED = 3.0  # seconds to go on dialling a port that nobody listens on: the fit is over
 
 
 @dataclass
@@ -159,7 +160,8 @@ def dial(
     source: str | None = None,
 ) -> tuple[socket.socket, bytes]:
     """Connect and pass the handshake, trying again until the deadline. (socket, session key)."""
-    end = time.monotonic() + deadline
+    began = time.monotonic()
+    end = began + deadline
     pause = 0.02
     while True:
         sock = None
@@ -173,10 +175,12 @@ def dial(
         except OSError as error:
             if sock is not None:
                 sock.close()
+            if isinstance(error, ConnectionRefusedError):
+                end = min(end, began + REFUSED)
             if time.monotonic() + pause > end:
                 host, port = address
                 raise ConnectionError(
-                    f"no connection to {host}:{port} within {deadline:.0f} s ({error}): "
+                    f"no connection to {host}:{port} within {end - began:.0f} s ({error}): "
                     "is the address reachable from this host?"
                 ) from error
             time.sleep(pause)

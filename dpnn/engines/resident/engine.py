@@ -55,7 +55,8 @@ class ResidentEngine:
         self._deaths = 0
         self._closed = False
         self._shards = train.num_shards, validation.num_shards if validation else 0
-        self._roster = Roster(own_address(self._sc), new_secret())
+        bind, public = own_address(self._sc)
+        self._roster = Roster(bind, new_secret(), public)
         self._root = Root(self._roster, self._shards, patience, fan_in)
 
     @property

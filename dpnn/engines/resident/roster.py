@@ -67,10 +67,14 @@ class Seat:
 
 @dataclass
 class Roster:
-    """Listens in a thread of its own; everything else happens in the caller's thread."""
+    """Listens in a thread of its own; everything else happens in the caller's thread.
 
-    host: str
+    bind, public  the address to listen on, and the one that tasks are told
+    """
+
+    bind: str
     secret: bytes
+    public: str = ""
     run: int = 0
     places: int = 0
     seats: dict[int, Seat] = field(default_factory=dict)
@@ -85,8 +89,8 @@ class Roster:
         self._bell.setblocking(False)
         self._poll = select.poll()
         self._poll.register(self._bell, select.POLLIN)
-        self._door = Door(self.host, self.secret)
-        self.address = self._door.address
+        self._door = Door(self.bind, self.secret)
+        self.address = self.public or self._door.address[0], self._door.address[1]
         self._thread = threading.Thread(target=self._listen, name="dpnn-door", daemon=True)
         self._thread.start()
 

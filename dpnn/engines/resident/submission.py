@@ -84,10 +84,11 @@ def free_slots(sc: SparkContext, wanted: int = 1, patience: float = 0.0) -> int:
         time.sleep(0.1)
 
 
-def own_address(sc: SparkContext) -> str:
-    """Where the driver listens: loopback in local mode, else what Spark itself binds to."""
+def own_address(sc: SparkContext) -> tuple[str, str]:
+    """What the driver binds to and what tasks dial: loopback in local mode, else as Spark does."""
     conf = sc.getConf()
     master = sc.master or ""
     if master.startswith("local") and not master.startswith("local-cluster"):
-        return "127.0.0.1"
-    return conf.get("spark.driver.bindAddress") or conf.get("spark.driver.host") or "127.0.0.1"
+        return "127.0.0.1", "127.0.0.1"
+    public = conf.get("spark.driver.host") or "127.0.0.1"
+    return conf.get("spark.driver.bindAddress") or public, public
