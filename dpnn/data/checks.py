@@ -66,6 +66,26 @@ def check_labels(y: np.ndarray, num_classes: int | None, where: str) -> list[Pro
     return [Problem("label", where, int(bad.sum()), float(y[bad].min()))] if bad.any() else []
 
 
+Span = tuple[float, float, float | None]  # lowest, highest, and one that is not whole
+
+
+def span(y: np.ndarray) -> Span | None:
+    """What is known of the labels of some rows; None of no rows."""
+    if not y.size:
+        return None
+    broken = y[y != np.floor(y)] if y.dtype.kind == "f" else y[:0]
+    return float(y.min()), float(y.max()), float(broken.flat[0]) if broken.size else None
+
+
+def span_of(spans: Iterable[Span | None]) -> Span | None:
+    """The span over several sets of rows."""
+    known = [s for s in spans if s is not None]
+    if not known:
+        return None
+    lows, highs, broken = zip(*known, strict=True)
+    return min(lows), max(highs), next((b for b in broken if b is not None), None)
+
+
 def check_weights(w: np.ndarray, where: str) -> list[Problem]:
     bad = w < 0
     return [Problem("negative", where, int(bad.sum()), float(w[bad].min()))] if bad.any() else []

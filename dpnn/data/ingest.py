@@ -33,7 +33,7 @@ from pyspark.sql import DataFrame
 
 from dpnn.data import ingest_tasks, source
 from dpnn.data.arrow import Spec
-from dpnn.data.checks import DataError, Problem, raise_problems
+from dpnn.data.checks import DataError, Problem, raise_problems, span_of
 from dpnn.data.columns import Inputs, resolve
 from dpnn.data.files import Handle, Layout, MissingShard, delete_shard, is_whole, open_shard
 from dpnn.data.shards import Shape, Shard, as_shard
@@ -54,7 +54,7 @@ class SparkShards:
 
     handles    the driver's copies, in shard order; paths may be outdated, counts never are
     rdd        one Handle a partition, in shard order; a task reads its file by `open_shard`
-    label_min, label_max   over all rows; None without a label
+    labels     the labels' span (lowest, highest, one that is not whole); None without a label
     source     what the rows came from, for the record: paths, filter, schema, rows
     """
 
@@ -65,9 +65,7 @@ class SparkShards:
         self.layout: Layout = facts[0]["layout"]
         self.handles = [_handle(fact, self.layout) for fact in facts]
         self.rows = sum(handle.rows for handle in self.handles)
-        labels = [fact["label"] for fact in facts if fact["label"]]
-        self.label_min = min((low for low, _ in labels), default=None)
-        self.label_max = max((high for _, high in labels), default=None)
+        self.labels = span_of(fact["label"] for fact in facts)
         self.source = {**source, "rows": self.rows}
         expected = {h.shard: (h.rows, h.checksum) for h in self.handles}
         layout = self.layout

@@ -50,7 +50,7 @@ def split(
         bounds = np.r_[0, np.cumsum(counts[touched])]
         columns = [np.take(a, by_shard, axis=0) for a in (hashes, *arrays.values())]
         widths = [a.itemsize * int(np.prod(a.shape[1:])) for a in columns]
-        head = json.dumps({"layout": _layout(arrays), "label": _label_range(arrays)})
+        head = json.dumps({"layout": _layout(arrays), "label": _labels(arrays)})
         yield _record(touched, head, [bounds * width for width in widths], columns)
 
 
@@ -59,7 +59,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     writer = ShardWriter(run, shard)
     names = [part.name for part in spec.parts]
     layouts: dict[str, list] = {}
-    labels: list[list[float]] = []
+    labels: list[checks.Span | None] = []
     problems: list[Problem] = []
     try:
         for batch in batches:
@@ -68,7 +68,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
                 problems += [Problem(**p) for p in facts.get("problems", ())]
                 if "layout" in facts:
                     layouts[json.dumps(facts["layout"])] = facts["layout"]
-                    labels += [facts["label"]] if facts["label"] else []
+                    labels.append(facts["label"])
             hashes = np.frombuffer(_bytes(batch.column(2)), np.uint64)
             blobs = (_bytes(column) for column in batch.columns[3:])
             writer.append(hashes, dict(zip(names, blobs, strict=True)))
@@ -80,7 +80,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
         {
             "handle": [handle.shard, handle.rows, handle.checksum, handle.path, handle.host],
             "layouts": list(layouts.values()),
-            "label": [min(a for a, _ in labels), max(b for _, b in labels)] if labels else None,
+            "label": checks.span_of(labels),
             "problems": [asdict(p) for p in checks.merged(problems)],
         }
     )
@@ -90,9 +90,8 @@ def _layout(arrays: dict[str, np.ndarray]) -> list:
     return [[name, a.dtype.str, list(a.shape[1:])] for name, a in arrays.items()]
 
 
-def _label_range(arrays: dict[str, np.ndarray]) -> list[float] | None:
-    y = arrays.get("y")
-    return [float(y.min()), float(y.max())] if y is not None and y.size else None
+def _labels(arrays: dict[str, np.ndarray]) -> checks.Span | None:
+    return checks.span(arrays["y"]) if "y" in arrays else None
 
 
 def _record(

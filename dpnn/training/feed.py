@@ -10,6 +10,7 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.data.arrays import from_arrays, input_shape
+from dpnn.data.checks import Span, span, span_of
 
 Part = tuple[Any, np.ndarray, np.ndarray | None]  # X, y, row weights
 
@@ -41,7 +42,7 @@ class Feed:
 
     @property
     def input_shape(self) -> Any:
-        return input_shape(self.train) if self.in_memory else self.train.input_shape
+        return _row_shape(self.train)
 
     @property
     def rows_of_shards(self) -> list[int]:
@@ -63,16 +64,29 @@ class Feed:
         return self.origin or {"rows": self.num_rows}
 
     def check(self, network: nn.Network, loss: nn.Loss) -> None:
-        """ValueError where the labels are not what the loss takes."""
+        """ValueError where labels are not what the loss takes, or validation rows not the model's.
+
+        Driver, before the first step.
+        """
+        if self.validation is not None and _row_shape(self.validation) != self.input_shape:
+            raise ValueError(
+                f"validation rows have the shape {_row_shape(self.validation)}, training rows "
+                f"{self.input_shape}: give both the same columns"
+            )
         if loss.task == "values":
             return
         top = network.output_shape[-1] - 1 if loss.task == "classes" else 1
         for name, shards in (("training", self.train), ("validation", self.validation)):
-            low, high = _label_range(shards)
+            low, high, broken = _labels(shards) or (0, 0, None)
             if low < 0 or high > top:
                 raise ValueError(
                     f"{name} label {low if low < 0 else high:g} is out of range: the model's "
                     f"outputs {network.output_shape} stand for labels 0 to {top}"
+                )
+            if broken is not None and loss.task == "classes":
+                raise ValueError(
+                    f"{name} label {broken:g} is no class number: {type(loss).__name__} takes "
+                    f"whole numbers from 0 to {top}"
                 )
 
     def fetched(self) -> Feed:
@@ -176,12 +190,16 @@ def _arrow(array: np.ndarray) -> Any:
     return values
 
 
-def _label_range(shards: Any) -> tuple[float, float]:
-    """(lowest, highest) label; (0, 0) where there is none."""
-    if shards is None:
-        return 0, 0
+def _row_shape(shards: Any) -> Any:
+    """The shape of one row, or of each input by name; ValueError where it has no numbers."""
+    shape = input_shape(shards) if isinstance(shards, list) else shards.input_shape
+    for name, one in (shape if isinstance(shape, dict) else {"x": shape}).items():
+        if 0 in one:
+            raise ValueError(f"input {name!r} has rows of shape {one}: there is nothing in them")
+    return shape
+
+
+def _labels(shards: Any) -> Span | None:
     if isinstance(shards, list):
-        full = [s.y for s in shards if s.y is not None and len(s.y)]
-        bounds = [(float(y.min()), float(y.max())) for y in full]
-        return min((b[0] for b in bounds), default=0), max((b[1] for b in bounds), default=0)
-    return shards.label_min or 0, shards.label_max or 0
+        return span_of(span(s.y) for s in shards if s.y is not None)
+    return None if shards is None else shards.labels

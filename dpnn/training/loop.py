@@ -16,6 +16,7 @@ from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.extras import normalization
+from dpnn.extras.lbfgs import LBFGS
 from dpnn.training.checkpoints import Checkpoint, Progress
 from dpnn.training.feed import Feed
 from dpnn.training.history import advice, ledger
@@ -59,7 +60,7 @@ class Fit:
         progress = self.progress
         if progress.epoch == 0:
             self._moments()
-        self.full_batch = isinstance(trainer.optimizer, nn.LBFGS)
+        self.full_batch = isinstance(trainer.optimizer, LBFGS)
         batch = self.feed.num_rows if self.full_batch else trainer.batch_size
         steps = max(1, ceil(self.feed.num_rows / batch))
         while progress.epoch < trainer.epochs and not self._stalled():
@@ -142,6 +143,7 @@ class Fit:
             return float(tail[metrics.LOSS] / tail[metrics.WEIGHT]), gradient
 
         weights = self.state.weights[: self.network.layout.trained]
+        assert isinstance(self.trainer.optimizer, LBFGS)
         self.trainer.optimizer.iterate(self.state.optimizer, weights, evaluate)
         return tail
 

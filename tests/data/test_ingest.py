@@ -47,7 +47,7 @@ def test_same_shards_as_arrays_of_the_same_rows(df, num_shards, partitions):
     with ingest(frame, ["flt", "dbl"], "label", "weight", num_shards) as shards:
         assert shards.rows == ROWS
         assert shards.input_shape == (2,)
-        assert (shards.label_min, shards.label_max) == (0, 9)
+        assert shards.labels == (0, 9, None)
         found = shards.fetch()
     assert len(found) == num_shards
     for a, b in zip(expected, found, strict=True):
@@ -88,7 +88,7 @@ def test_columns(df, inputs, dtype, expected):
 def test_nested_arrays_keep_their_shape(df):
     with ingest(df, "nested", num_shards=2) as shards:
         assert shards.input_shape == (3, 2)
-        assert shards.label_min is None
+        assert shards.labels is None
         found = by_id(shards.fetch())
     np.testing.assert_array_equal(found[7], [[7, 1], [2, 7], [3, 4]])
 

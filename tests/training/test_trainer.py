@@ -145,6 +145,12 @@ def test_settings_that_make_no_sense(change, message):
 def test_data_that_does_not_fit():
     with pytest.raises(ValueError, match=r"training label 7 is out of range: .* labels 0 to 1"):
         trainer().fit((X, np.full(len(X), 7)))
+    with pytest.raises(ValueError, match=r"training label 0.5 is no class number"):
+        trainer().fit((X, np.full(len(X), 0.5)))
+    with pytest.raises(ValueError, match=r"validation rows have the shape \(5,\), training rows"):
+        trainer().fit((X, Y), validation=(X[:, :5], Y))
+    with pytest.raises(ValueError, match=r"input 'x' has rows of shape \(0,\)"):
+        trainer().fit((X[:, :0], Y))
     with pytest.raises(TypeError, match=r"data must be a Spark DataFrame, or arrays"):
         trainer().fit(X)
     with pytest.raises(ValueError, match=r"Dense\[0\] expected x of shape"):
