@@ -65,13 +65,12 @@ class SoftmaxCrossEntropy(Loss):
 
     def check(self, output_shape: Shape) -> None:
         if not output_shape or output_shape[-1] < 2:
-            raise ValueError(
-                f"SoftmaxCrossEntropy needs one output a class, the model gives {output_shape}: "
-                "end it with Dense(classes), or use BinaryCrossEntropy with Dense(1)"
-            )
-        if self.class_weights and len(self.class_weights) != output_shape[-1]:
-            got, classes = len(self.class_weights), output_shape[-1]
-            raise ValueError(f"class_weights has {got} entries for {classes} classes")
+            cure = "end the model with Dense(classes), or use BinaryCrossEntropy with Dense(1)"
+            what = f"SoftmaxCrossEntropy needs one output a class, got {output_shape}"
+            raise ValueError(f"{what}: {cure}")
+        if self.class_weights and output_shape != (len(self.class_weights),):
+            count = len(self.class_weights)
+            raise ValueError(f"class_weights has {count} entries for outputs of {output_shape}")
 
     def row_weights(self, y: Array, w: Array | None) -> Array | None:
         if self.class_weights is None:

@@ -43,7 +43,7 @@ class Optimizer(Spec):
         """The state before the first step; `like` gives dtype and device (float32, CPU)."""
         like = np.empty(0, np.float32) if like is None else like
         matrices = [[e.start, e.stop] for e in layout.entries if len(e.shape) > 1]
-        state: State = {"step": 0, "scale": 1.0, "matrices": np.array(matrices).reshape(-1, 2)}
+        state: State = {"step": 0, "scale": 1.0, "matrices": np.array(matrices, int).reshape(-1, 2)}
         for name in self.slots:
             state[name] = array_module(like).zeros(layout.trained, like.dtype)
         return state
