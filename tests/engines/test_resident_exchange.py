@@ -228,5 +228,5 @@ def test_schedules_need_few_rows(num_shards):
 
 def test_shards_that_are_missing_are_noticed():
     schedules = [tree.schedule([0, 1], 4), tree.schedule([3], 4)]
-    with pytest.raises(ValueError, match=r"don't make up all of 0\.\.3"):
+    with pytest.raises(ValueError, match=r"\[\[0, 1\], \[3\]\] don't make up all of 0\.\.3"):
         tree.arrange(schedules, ["a", "b"], "a", 4, 2)

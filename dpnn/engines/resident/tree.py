@@ -115,7 +115,8 @@ def arrange(
     _branch(groups, 0, list(range(1, len(groups))), fan_in)
     _flow(groups, 0, num_shards)
     if len(groups[0].up) != 1 or groups[0].up[0][0] != root(num_shards):
-        raise ValueError(f"the tasks' shards don't make up all of 0..{num_shards - 1}")
+        held = [[shard for shard, _, _ in s.runs] for s in schedules]
+        raise ValueError(f"the tasks' shards {held} don't make up all of 0..{num_shards - 1}")
     return groups
 
 
