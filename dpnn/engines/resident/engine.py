@@ -122,8 +122,14 @@ class ResidentEngine:
             share=self._share,
             patience=self._patience,
         )
-        task = partial(stay, ticket=ticket, program=self._program, threads=self._threads)
-        rdd = paired(self._train, self._validation, tasks)
+        rdd, holdings = paired(self._train, self._validation, tasks)
+        task = partial(
+            stay,
+            ticket=ticket,
+            program=self._program,
+            threads=self._threads,
+            holdings=holdings,
+        )
         self._job = Submission(rdd, task, self._roster.wake)
 
     def _withdraw(self) -> None:

@@ -48,24 +48,33 @@ class Submission:
             wake()
 
 
-def paired(train: SparkShards, validation: SparkShards | None, tasks: int) -> RDD:
+Holdings = list[tuple[list[int], list[int]]]  # (training, validation) shards of each task
+
+
+def paired(train: SparkShards, validation: SparkShards | None, tasks: int) -> tuple[RDD, Holdings]:
     """Each partition one element: the handles of a task, (training, validation).
 
-    Partitions are joined where they lie, so handles stay with the host that has their files.
+    Partitions are joined where they lie, so handles stay with the host that has their files. Also
+    which shards each partition holds: to a Python worker, an input that breaks off looks like one
+    that has ended, and Spark tells nobody before the task is over.
     """
-    left = _grouped(train, tasks)
+    left, mine = _grouped(train, tasks)
     if validation is None:
-        return left.map(_alone, preservesPartitioning=True)
-    return left.zip(_grouped(validation, tasks))
+        return left.map(_alone, preservesPartitioning=True), [(held, []) for held in mine]
+    right, theirs = _grouped(validation, tasks)
+    return left.zip(right), list(zip(mine, theirs, strict=True))
 
 
-def _grouped(shards: SparkShards, tasks: int) -> RDD:
-    rdd = shards.rdd
-    if shards.num_shards > tasks:
+def _grouped(shards: SparkShards, tasks: int) -> tuple[RDD, list[list[int]]]:
+    rdd, count = shards.rdd, shards.num_shards
+    held = [[i] if i < count else [] for i in range(tasks)]
+    if count > tasks:
         rdd = rdd.coalesce(tasks)
-    elif shards.num_shards < tasks:
-        rdd = shards.sc.union([rdd, shards.sc.parallelize([], tasks - shards.num_shards)])
-    return rdd.glom()
+        jvm_rdd: Any = rdd._jrdd.rdd()
+        held = [list(part.parentsIndices()) for part in jvm_rdd.partitions()]
+    elif count < tasks:
+        rdd = shards.sc.union([rdd, shards.sc.parallelize([], tasks - count)])
+    return rdd.glom(), held
 
 
 def _alone(handles: list[Any]) -> tuple[list[Any], list[Any]]:

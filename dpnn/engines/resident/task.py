@@ -18,17 +18,26 @@ def stay(
     ticket: Ticket,
     program: Program,
     threads: int,
+    holdings: list[tuple[list[int], list[int]]],
 ) -> Iterator[Any]:
     """Serve the fit with the shards of one partition: (training, validation) handles.
 
-    The whole input is read first; a task that left some of it would cost its Python worker.
+    The whole input is read first; a task that left some of it would cost its Python worker. It
+    must hold what the driver says: an input that broke off (an executor with shuffle files was
+    lost) looks ended here, and only this task's failure lets Spark see to it.
     """
-    pairs = list(partition)
-    train = {h.shard: open_shard(h) for handles, _ in pairs for h in handles}
-    validation = {h.shard: open_shard(h) for _, handles in pairs for h in handles}
     context = TaskContext.get()
     assert context is not None
     place, attempt = context.partitionId(), context.attemptNumber()
+    pairs = list(partition)
+    train = {h.shard: open_shard(h) for handles, _ in pairs for h in handles}
+    validation = {h.shard: open_shard(h) for _, handles in pairs for h in handles}
+    wanted = holdings[place]
+    if (sorted(train), sorted(validation)) != (sorted(wanted[0]), sorted(wanted[1])):
+        raise RuntimeError(
+            f"task {place} read shards {sorted(train)} and {sorted(validation)} in place of "
+            f"{wanted[0]} and {wanted[1]}: its input broke off"
+        )
     with ThreadpoolController().limit(limits=threads, user_api="blas"):
         Member(ticket, place, attempt, Worker(program), train, validation).serve()
     return iter(())
