@@ -54,7 +54,11 @@ def test_padding_names() -> None:
     [
         (nn.SoftmaxCrossEntropy(), (1,), "BinaryCrossEntropy"),
         (nn.SoftmaxCrossEntropy(), (), "one output a class"),
-        (nn.SoftmaxCrossEntropy(class_weights=(1.0, 2.0)), (3,), r"2 entries for outputs of \(3,\)"),
+        (
+            nn.SoftmaxCrossEntropy(class_weights=(1.0, 2.0)),
+            (3,),
+            r"2 entries for outputs of \(3,\)",
+        ),
     ],
 )
 def test_losses_check_the_output(loss: nn.Loss, shape: tuple[int, ...], message: str) -> None:
