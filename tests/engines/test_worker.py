@@ -1,0 +1,131 @@
+"""What one shard does for a plan, and the local engine over several."""
+
+import numpy as np
+import pytest
+
+from dpnn import nn
+from dpnn.data.arrays import from_arrays
+from dpnn.engines import metrics
+from dpnn.engines.local import LocalEngine
+from dpnn.engines.protocol import Kind, Plan, ShardError
+from dpnn.engines.worker import Program, Worker
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((90, 4)).astype(np.float32)
+Y = RNG.integers(0, 3, 90).astype(np.int32)
+MODEL = nn.Sequential(nn.Dense(8), nn.ReLU(), nn.Dropout(0.5), nn.Dense(3))
+
+
+def program(model=MODEL, loss=None, shape=(4,), **more):
+    return Program(model, shape, loss or nn.SoftmaxCrossEntropy(), **more)
+
+
+def worker(made):
+    one = Worker(made)
+    weights = made.model.build(made.input_shape, seed=1).weights
+    gradient = np.full(one.size, np.nan, np.float32)
+    weights.flags.writeable = False
+    one.bind(weights, gradient)
+    return one, gradient
+
+
+def test_the_gradient_is_born_in_the_callers_memory():
+    one, gradient = worker(program())
+    sums = one.run(Plan(Kind.TRAIN, 1, 0, 1), 0, from_arrays(X, Y)[0])
+    assert sums.flat is gradient
+    assert np.isfinite(gradient).all()
+
+
+def test_randomness_hangs_on_epoch_step_and_shard_alone():
+    (shard,) = from_arrays(X, Y)
+    one, gradient = worker(program())
+
+    def run(w, epoch, step, index):
+        w.run(Plan(Kind.TRAIN, epoch, step, 3), index, shard)
+        return (gradient if w is one else other_gradient).copy()
+
+    first = run(one, 1, 0, 0)
+    run(one, 2, 2, 0)  # something else in between
+    other, other_gradient = worker(program())
+    assert np.array_equal(first, run(one, 1, 0, 0))
+    assert np.array_equal(first, run(other, 1, 0, 0))  # as after a retry
+    for place in ((2, 0, 0), (1, 1, 0), (1, 0, 1)):
+        assert not np.array_equal(first, run(one, *place))
+    reseeded, other_gradient = worker(program(seed=5))
+    assert not np.array_equal(first, run(reseeded, 1, 0, 0))
+
+
+def test_an_epoch_takes_every_row_once():
+    """Rows are one-hot: the gradient of W counts how often each was seen."""
+    rows = 37
+    shards = from_arrays(np.eye(rows, dtype=np.float32), np.zeros(rows, np.float32), num_shards=3)
+    made = program(nn.Dense(1, bias=False), nn.MeanSquaredError(), (rows,))
+    engine = LocalEngine(made, shards)
+    weights, seen = np.full(rows, 0.5, np.float32), np.zeros(rows)
+    try:
+        for step in range(4):
+            seen += engine.step(weights, Plan(Kind.TRAIN, 7, step, 4)).flat  # 2 (0.5 - 0) each
+    finally:
+        engine.close()
+    assert np.array_equal(seen, np.ones(rows))
+
+
+def test_an_empty_shard_gives_zeros():
+    empty = from_arrays(X[:1], Y[:1], num_shards=4)
+    one, _ = worker(program())
+    for index, shard in enumerate(empty):
+        sums = one.run(Plan(Kind.TRAIN, 1, 0, 1), index, shard)
+        assert sums.tail[metrics.ROWS] == shard.rows
+        if shard.rows == 0:
+            assert not sums.flat.any()
+            assert not sums.tail.any()
+
+
+def test_weights_cannot_be_written():
+    """A layer that changes its weights must fail, not train differently on a reused worker."""
+
+    class Vandal(nn.Dense):
+        def forward(self, p, x, ctx):
+            p["W"] *= 2
+            return super().forward(p, x, ctx)
+
+    engine = LocalEngine(program(nn.Sequential(Vandal(3))), from_arrays(X, Y, num_shards=2))
+    try:
+        with pytest.raises(ValueError, match="read-only"):
+            engine.step(engine.allocate(15), Plan(Kind.TRAIN, 1, 0, 1))
+    finally:
+        engine.close()
+
+
+def test_moments_of_the_inputs():
+    model = nn.Sequential(nn.Normalization(), nn.Dense(3))
+    one, _ = worker(program(model))
+    tail = one.run(Plan(Kind.MOMENTS), 0, from_arrays(X, Y)[0]).tail
+    wide = X.astype(np.float64)
+    np.testing.assert_allclose(tail[metrics.HEAD :], [*wide.sum(0), *(wide**2).sum(0)])
+    assert tail[metrics.ROWS] == 90
+
+
+def test_evaluation_is_that_of_all_rows():
+    shards = from_arrays(X, Y, num_shards=3)
+    engine = LocalEngine(program(micro_batch=7), shards, shards)
+    net = MODEL.build(4, seed=1)
+    try:
+        found = metrics.means(
+            engine_loss := nn.SoftmaxCrossEntropy(),
+            engine.step(net.weights, Plan(Kind.EVALUATE, 1)).tail,
+        )
+    finally:
+        engine.close()
+    z = net.predict(X)
+    assert found["accuracy"] == pytest.approx((z.argmax(1) == Y).mean())
+    assert found["loss"] == pytest.approx(net.loss(z, Y, engine_loss)[0] / 90, rel=1e-5)
+
+
+def test_non_finite_has_an_address():
+    one = Worker(program())
+    weights = MODEL.build(4).weights
+    weights[0] = np.inf
+    one.bind(weights, np.empty(one.size, np.float32))
+    with pytest.raises(ShardError, match=r"non-finite .* at epoch 3 step 1 shard 2: lower the"):
+        one.run(Plan(Kind.TRAIN, 3, 1, 2), 2, from_arrays(X, Y)[0])
