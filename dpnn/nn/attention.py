@@ -23,8 +23,10 @@ class MultiHeadAttention(Chain):
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         _, channels = expect(x, "T, C")
-        if channels % self.heads:
-            raise ShapeError(f"expected channels for {self.heads} heads, got rows of {x}")
+        inputs = ctx.run.inputs if isinstance(ctx.run.inputs, dict) else ()
+        if channels % self.heads or self.mask not in ("", *inputs):
+            what = f"rows of {x}, inputs {[*inputs]}"
+            raise ShapeError(f"expected {self.heads} heads and mask {self.mask!r} to fit {what}")
         qkv = ctx.add("in", Dense(3 * channels, initializer="glorot"), x)
         seen = ctx.add("core", Attention(self.heads, self.causal, self.mask), qkv)
         return {}, ctx.add("out", Dense(channels, initializer="glorot"), seen)

@@ -42,8 +42,7 @@ def _values(
     if initial not in variance:
         known = ["auto", "normal", "orthogonal", *variance]
         raise ValueError(f"unknown initializer {initial!r}{nearest(initial, known)}")
-    bound = sqrt(3 * variance[initial])
-    return rng.uniform(-bound, bound, shape)
+    return sqrt(3 * variance[initial]) * rng.uniform(-1, 1, shape)
 
 
 def _orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:

@@ -83,7 +83,7 @@ class Run:
     dtype: np.dtype
     training: bool = False
     key: tuple[int, ...] = ()  # (seed, epoch, step, shard, chunk): randomness hangs on it alone
-    inputs: Any = None  # the network's x
+    inputs: Any = None  # the network's x; while it is built, the shapes of its rows
     moments: list[Array] | None = None  # where a Normalization puts its sums, if they are wanted
 
 

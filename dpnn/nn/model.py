@@ -32,8 +32,8 @@ class Network:
         needs_dx: bool = False,
     ) -> None:
         like = np.empty(0, dtype) if weights is None else weights
-        self.run = Run(array_module(like), like.dtype)
         self.layer, self.input_shape = layer, each(input_shape, _normal)
+        self.run = Run(array_module(like), like.dtype, inputs=self.input_shape)
         self.context = Context(layer, self.input_shape, self.run, needs_dx)
         self._loss_context = Context(Layer(), (), self.run)
         self.output_shape = self.context.y
