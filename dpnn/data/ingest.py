@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 from py4j.protocol import Py4JError
 from pyspark import RDD, SparkContext, StorageLevel, TaskContext
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 
 from dpnn.data import ingest_tasks, source
 from dpnn.data.arrow import Spec
@@ -207,7 +207,17 @@ def _lay_down(frame: DataFrame, spec: Spec, num_shards: int) -> RDD:
 
     pieces = frame.mapInArrow(split, ingest_tasks.travel_schema(spec))
     facts = pieces.repartitionById(num_shards, "shard").mapInArrow(write, "fact string")
-    return facts.rdd.map(lambda row: json.loads(row.fact)).persist(_LEVEL)
+    return facts.rdd.mapPartitionsWithIndex(_numbered).persist(_LEVEL)
+
+
+def _numbered(shard: int, rows: Iterable[Row]) -> Iterator[dict]:
+    """Facts with the number of their own partition: a lost one may be computed again inside the
+    task of a coalesced RDD, whose `partitionId` is another.
+    """
+    for row in rows:
+        fact = json.loads(row.fact)
+        fact["handle"][0] = shard
+        yield fact
 
 
 def _check(facts: list[dict], spec: Spec) -> None:

@@ -53,6 +53,7 @@ class ResidentEngine:
         self._job: Submission | None = None
         self._run = 0
         self._deaths = 0
+        self._started = False  # all tasks were here once
         self._closed = False
         self._shards = train.num_shards, validation.num_shards if validation else 0
         bind, public = own_address(self._sc)
@@ -86,14 +87,14 @@ class ResidentEngine:
     def _assemble(self) -> None:
         """Until all places are taken. Spark brings lost tasks back; a dead job is sent anew."""
         end = time.monotonic() + self._arrival
-        again = False  # a job with fewer tasks was tried
+        again = False  # the job was withdrawn and sent anew
         while not self._roster.complete:
             if self._job is None or self._job.ended:
                 self._submit()
             elif time.monotonic() > end:
                 slots = free_slots(self._sc)
                 here, wanted = len(self._roster.seats), self._roster.places
-                if again or not 0 < slots < wanted:
+                if again or not (0 < slots < wanted or (slots and self._started)):
                     raise EngineUnavailable(
                         f"{here} of {wanted} tasks came within {self._arrival:.0f} s, with {slots} "
                         "slots: are they held by another job, and can executors reach the driver "
@@ -104,6 +105,7 @@ class ResidentEngine:
             for _ in self._roster.frames(0.2):
                 pass
         self._deaths = 0
+        self._started = True
 
     def _submit(self) -> None:
         if self._job is not None:

@@ -28,7 +28,8 @@ def stay(
     """
     context = TaskContext.get()
     assert context is not None
-    place, attempt = context.partitionId(), context.attemptNumber()
+    place = context.partitionId()
+    attempt = context.taskAttemptId()  # grows over retries of the task and of its stage
     pairs = list(partition)
     train = {h.shard: open_shard(h) for handles, _ in pairs for h in handles}
     validation = {h.shard: open_shard(h) for _, handles in pairs for h in handles}
