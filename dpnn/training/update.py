@@ -47,7 +47,8 @@ class Update:
     def mean_gradient(self, state: State, sums: Sums) -> np.ndarray:
         """(trained,) the mean gradient, clipped; moves the state that is not trained."""
         assert sums.flat is not None
-        self.layout.update_state(state.weights, sums.flat, sums.tail[metrics.ROWS])
+        if sums.tail[metrics.ROWS]:  # shards smaller than the number of steps leave some empty
+            self.layout.update_state(state.weights, sums.flat, sums.tail[metrics.ROWS])
         gradient, weight = sums.flat[: self.layout.trained], sums.tail[metrics.WEIGHT]
         gradient *= 1 / weight if weight > 0 else 0
         if self.clip_norm is not None:
