@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -35,7 +36,7 @@ class Gloo:
 
     def __init__(self) -> None:
         script = ROOT / "scripts/bench/_torch_allreduce.py"
-        self._processes = []
+        self._processes: list[tuple[subprocess.Popen[str], IO[str], IO[str]]] = []
         port = "0"
         for rank in range(2):
             process = subprocess.Popen(
@@ -45,20 +46,22 @@ class Gloo:
                 text=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
-            self._processes.append(process)
+            assert process.stdin is not None
+            assert process.stdout is not None
+            self._processes.append((process, process.stdin, process.stdout))
             if rank == 0:
                 port = process.stdout.readline().strip()
 
     def __call__(self, size: int, repeats: int) -> list[float]:
-        for process in self._processes:
-            process.stdin.write(f"{size} {repeats}\n")
-            process.stdin.flush()
-        answers = [process.stdout.readline() for process in self._processes]
+        for _, orders, _ in self._processes:
+            orders.write(f"{size} {repeats}\n")
+            orders.flush()
+        answers = [told.readline() for _, _, told in self._processes]
         return [float(number) for number in answers[0].split()]
 
     def close(self) -> None:
-        for process in self._processes:
-            process.stdin.close()
+        for process, orders, _ in self._processes:
+            orders.close()
             process.wait(20)
 
 
