@@ -5,10 +5,8 @@ python -m tests.engines.cluster_fit MASTER SCENARIO... [key=value...]
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from pyspark.sql import SparkSession
 from dpnn.engines.auto import choose
 from dpnn.engines.job import JobEngine
 from dpnn.engines.resident.engine import ResidentEngine
+from tests.engines import scenarios
 from tests.engines.test_resident_spark import PROGRAM, STEPS, locally, shards, train
 
 
@@ -91,20 +90,5 @@ def scenario(spark: SparkSession, name: str) -> dict:
         }
 
 
-def main() -> None:
-    master, *rest = sys.argv[1:]
-    builder = SparkSession.builder.master(master).appName("dpnn cluster test")
-    for item in rest:
-        if "=" in item:
-            key, _, value = item.partition("=")
-            builder = builder.config(key, value)
-    spark = builder.config("spark.ui.enabled", "false").getOrCreate()
-    spark.sparkContext.setLogLevel("OFF")
-    for name in rest:
-        if "=" not in name:
-            print(json.dumps(scenario(spark, name)), flush=True)
-    spark.stop()
-
-
 if __name__ == "__main__":
-    main()
+    scenarios.run(scenario)

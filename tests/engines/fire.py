@@ -8,12 +8,10 @@ or "late": a second executor joins it.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +21,7 @@ from pyspark.sql import SparkSession
 
 from dpnn import Trainer, datasets, nn
 from dpnn.training.loop import Fit
+from tests.engines import scenarios
 
 MODEL = nn.Sequential(nn.Rescale(1 / 16), nn.Dense(32), nn.ReLU(), nn.Dropout(0.1), nn.Dense(10))
 EPOCHS = {"job": 4, "resident": 60, "local": 0}  # of 12 steps each
@@ -145,20 +144,5 @@ def scenario(spark: SparkSession, name: str) -> dict:
     }
 
 
-def main() -> None:
-    master, *rest = sys.argv[1:]
-    builder = SparkSession.builder.master(master).appName("dpnn under fire")
-    for item in rest:
-        if "=" in item:
-            key, _, value = item.partition("=")
-            builder = builder.config(key, value)
-    spark = builder.config("spark.ui.enabled", "false").getOrCreate()
-    spark.sparkContext.setLogLevel("OFF")
-    for name in rest:
-        if "=" not in name:
-            print(json.dumps(scenario(spark, name)), flush=True)
-    spark.stop()
-
-
 if __name__ == "__main__":
-    main()
+    scenarios.run(scenario)
