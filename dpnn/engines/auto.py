@@ -16,10 +16,8 @@ _ENCRYPTION = (
 
 def choose(train: SparkShards) -> tuple[str, str]:
     """(engine, why in one line)."""
-    conf = train.sc.getConf()
-    for key in _ENCRYPTION:
-        if conf.get(key, "false") == "true":
-            return "job", f"{key} is on, and only Spark's own traffic is encrypted"
+    if key := encryption(train):
+        return "job", f"{key} is on, and only Spark's own traffic is encrypted"
     try:
         refuse_idle_kills(train)
     except ValueError as error:
@@ -29,3 +27,9 @@ def choose(train: SparkShards) -> tuple[str, str]:
         return "job", "no slot is free for tasks that stay"
     tasks = min(slots, train.num_shards)
     return "resident", f"{tasks} tasks stay for the fit and hold {train.num_shards} shards"
+
+
+def encryption(train: SparkShards) -> str | None:
+    """The setting that asks Spark to encrypt, if one does."""
+    conf = train.sc.getConf()
+    return next((key for key in _ENCRYPTION if conf.get(key, "false") == "true"), None)

@@ -36,6 +36,10 @@ def open_engine(
             reason = f"{reason}; " if reason else ""
             reason += f"{_UNIX_SOCKETS} is off: true would save 30 to 40 ms a step"
         return JobEngine(program, train, validation), name, reason
+    from dpnn.engines.auto import encryption
     from dpnn.engines.resident.engine import ResidentEngine
 
+    if key := encryption(train):
+        reason = f"{key} is on, but this engine's vectors travel between hosts in clear: "
+        reason += "engine='job' leaves them to Spark"
     return ResidentEngine(program, train, validation), name, reason

@@ -21,7 +21,7 @@ from dpnn.engines.worker import Program
 ROWS = 203
 MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
 PROGRAM = Program(MODEL, (5,), nn.SoftmaxCrossEntropy(), seed=3)
-STEPS = 8
+STEPS = 50
 
 
 def shards(spark, num_shards, rows=ROWS):
