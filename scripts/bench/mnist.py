@@ -54,6 +54,7 @@ def torch_alone(folder: str, epochs: int) -> list[float]:
 
 def torch_distributor(folder: str, epochs: int) -> list[float]:
     sys.path.insert(0, str(HERE))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     from _torch_mnist import train
     from pyspark.ml.torch.distributor import TorchDistributor
 
