@@ -18,7 +18,7 @@ from dpnn.engines.protocol import EngineUnavailable, Kind, Plan, ShardError
 from dpnn.engines.resident.engine import ResidentEngine
 from dpnn.engines.worker import Program
 
-ROWS = 203
+ROWS = 1003
 MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
 PROGRAM = Program(MODEL, (5,), nn.SoftmaxCrossEntropy(), seed=3)
 STEPS = 50
