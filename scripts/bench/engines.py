@@ -4,14 +4,17 @@ scripts/bench.sh engines [--rounds 12] [--spark-defaults FILE] [--sizes 10000 25
 
 local[2], 2 shards, networks of 10 thousand to 10 million parameters. `job`: broadcast of the
 weights, one task a shard whose step has no rows, gradients back, the canonical sum. `bare`: one
-stage, two Python tasks that do nothing. `naive`: broadcast and collect of pickled arrays, summed.
-The three take turns of a few steps each, and each has Python workers of its own. Medians over the
-turns in milliseconds a step, and the median of the ratios of each turn.
+stage, two Python tasks that do nothing. `frozen`: the same, its workers spared the full garbage
+collection that pyspark makes after every task, as the job engine's are: the harder rival. `naive`:
+broadcast and collect of pickled arrays, summed. They take turns of a few steps each, and each has
+Python workers of its own. Medians over the turns in milliseconds a step, and the medians of the
+ratios of each turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import statistics
 import sys
@@ -50,6 +53,13 @@ def nothing(items: Iterable[Any]) -> Iterator[int]:
     yield sum(1 for _ in items)
 
 
+def nothing_frozen(items: Iterable[Any]) -> Iterator[int]:
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
+    yield sum(1 for _ in items)
+
+
 def contestants(spark: Any, size: int) -> tuple[dict[str, Callable[[], Any]], list[Any]]:
     """{name: one step}, and what to close afterwards."""
     sc = spark.sparkContext
@@ -77,6 +87,7 @@ def contestants(spark: Any, size: int) -> tuple[dict[str, Callable[[], Any]], li
 
     steps = {
         "bare": with_workers(sc, "bare", lambda: pair.mapPartitions(nothing).collect()),
+        "frozen": with_workers(sc, "frozen", lambda: pair.mapPartitions(nothing_frozen).collect()),
         "job": lambda: engine.step(weights, NO_ROWS),
         "naive": with_workers(sc, "naive", naive),
     }
@@ -120,17 +131,20 @@ def main() -> None:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYTHONPATH", str(ROOT))
     spark = session(args.spark_defaults)
-    print(f"{'parameters':>10} {'bare':>8} {'job':>8} {'job/bare':>9} {'naive':>8}  ms a step")
+    names = ("bare", "frozen", "job", "naive")
+    print(f"{'parameters':>10}" + "".join(f"{n:>9}" for n in names) + "  job/bare  job/frozen")
     try:
         for size in args.sizes:
             steps, held = contestants(spark, size)
             took = measure(steps, args.rounds)
             for each in held:
                 each.close()
-            bare, job, naive = (statistics.median(took[name]) for name in steps)
-            pairs = zip(took["job"], took["bare"], strict=True)
-            ratio = statistics.median(a / b for a, b in pairs)
-            print(f"{size:>10} {bare:8.1f} {job:8.1f} {ratio:9.2f} {naive:8.1f}", flush=True)
+            figures = "".join(f"{statistics.median(took[name]):9.1f}" for name in names)
+            bare, frozen = (
+                statistics.median(a / b for a, b in zip(took["job"], took[name], strict=True))
+                for name in ("bare", "frozen")
+            )
+            print(f"{size:>10}{figures}{bare:10.2f}{frozen:12.2f}", flush=True)
     finally:
         spark.stop()
 
