@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 os.environ["PYSPARK_PYTHON"] = sys.executable  # workers would take python3 from PATH
 os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -12,3 +14,17 @@ os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 root = str(Path(__file__).resolve().parents[1])
 paths = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != root]
 os.environ["PYTHONPATH"] = os.pathsep.join([root, *paths])
+
+
+@pytest.fixture
+def job_listing(spark_context):
+    """Gives Spark's status tracker once it has heard of all jobs that began and ended so far.
+
+    Its events come by a queue of their own, after the job's result has reached the driver.
+    """
+
+    def listing():
+        spark_context._jsc.sc().listenerBus().waitUntilEmpty()
+        return spark_context.statusTracker()
+
+    return listing

@@ -78,13 +78,13 @@ def test_no_rows(df):
         ("good", "label", "ragged", r"weight column 'ragged' is array<int>: it must be a number"),
     ],
 )
-def test_what_the_schema_tells_starts_no_job(df, inputs, label, weight, told):
+def test_what_the_schema_tells_starts_no_job(df, inputs, label, weight, told, job_listing):
     sc = df.sparkSession.sparkContext
     sc.setJobGroup("schema errors", "none of these")
     try:
         with pytest.raises(ValueError, match=told):
             ingest(df, inputs, label, weight)
-        assert not sc.statusTracker().getJobIdsForGroup("schema errors")
+        assert not job_listing().getJobIdsForGroup("schema errors")
     finally:
         sc.setLocalProperty("spark.jobGroup.id", None)
 

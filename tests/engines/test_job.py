@@ -166,14 +166,14 @@ def test_nothing_left_behind(opened, spark_context):
     assert len(files(spark_context)) == len(before) - 1  # the program
 
 
-def test_names_in_the_spark_ui(opened, spark_context):
+def test_names_in_the_spark_ui(opened, spark_context, job_listing):
     job, _ = opened()
     store = spark_context._jsc.sc().statusStore()
     spark_context.setJobGroup("mine", "my own words")
     try:
         job.step(start(job), Plan(Kind.TRAIN, 3, 16, 118))
         assert spark_context.getLocalProperty("spark.job.description") == "my own words"
-        (number,) = spark_context.statusTracker().getJobIdsForGroup("mine")
+        (number,) = job_listing().getJobIdsForGroup("mine")
         assert store.job(number).description().get() == "dpnn epoch 3 step 17/118"
     finally:
         for key in ("spark.jobGroup.id", "spark.job.description"):

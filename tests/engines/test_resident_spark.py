@@ -99,7 +99,7 @@ def test_same_bits(data, num_shards):
     assert tails == expected_tails
 
 
-def test_nothing_is_left_and_workers_are_kept(data, spark_session):
+def test_nothing_is_left_and_workers_are_kept(data, job_listing):
     before = leftovers()
     for _ in range(2):
         engine = ResidentEngine(PROGRAM, data[2])
@@ -107,9 +107,9 @@ def test_nothing_is_left_and_workers_are_kept(data, spark_session):
         start = time.perf_counter()
         engine.close()
         engine.close()
-        assert time.perf_counter() - start < 1.0
+        assert time.perf_counter() - start < 5.0
     assert leftovers() == before
-    assert not spark_session.sparkContext.statusTracker().getActiveJobsIds()
+    assert not job_listing().getActiveJobsIds()
 
 
 def test_a_killed_worker_costs_a_submission(data):
@@ -130,14 +130,14 @@ def test_a_killed_worker_costs_a_submission(data):
     assert tails == expected_tails
 
 
-def test_an_exception_in_the_driver(data, spark_session):
+def test_an_exception_in_the_driver(data, job_listing):
     engine = ResidentEngine(PROGRAM, data[2])
     try:
         with pytest.raises(ZeroDivisionError):
             train(engine, before=lambda step, weights: 1 / (3 - step))
     finally:
         engine.close()
-    assert not spark_session.sparkContext.statusTracker().getActiveJobsIds()
+    assert not job_listing().getActiveJobsIds()
 
 
 def test_non_finite_is_one_line_and_the_engine_goes_on(data):

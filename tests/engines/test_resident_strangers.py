@@ -58,7 +58,7 @@ def test_a_half_hello_and_silence(crew):
         sock.sendall(b"x" * (secret.REQUEST - 1))
         start = time.monotonic()
         assert closed(sock)
-        assert 0.5 < time.monotonic() - start < 4
+        assert 0.5 < time.monotonic() - start < 10
 
 
 def test_a_right_hello_and_silence(crew):
@@ -94,8 +94,18 @@ def test_a_replayed_hello(crew):
 def test_a_garbled_introduction(crew):
     with call(crew) as sock:
         secret.introduce(sock, crew.secret, Hello(CONTROL, 1, 0, 0, 9), b"\x80\x04not json")
-        check(crew, Plan(Kind.TRAIN, 0, 6, 9))  # newcomers are seen to by the next step
-        assert closed(sock)
+        sock.settimeout(0.2)
+        for _ in range(50):
+            check(crew, Plan(Kind.TRAIN, 0, 6, 9))  # newcomers are seen to in a step
+            try:
+                assert not sock.recv(1)
+                break
+            except ConnectionResetError:
+                break
+            except TimeoutError:
+                continue
+        else:
+            pytest.fail("the connection was kept")
 
 
 def test_two_hundred_at_once(crew):

@@ -32,9 +32,10 @@ class Submission:
 
     def end(self, patience: float = 1.0) -> None:
         """Wait for the tasks, who were told to leave; cancel the job if they don't."""
-        if not self._ended.wait(patience) and self._sc._jsc is not None:
+        self._thread.join(patience)
+        if self._thread.is_alive() and self._sc._jsc is not None:
             self._sc.cancelJobsWithTag(self._tag)
-            self._ended.wait(10.0)
+            self._thread.join(10.0)
 
     def _run(self, rdd: RDD, task: Callable[..., Any], wake: Callable[[], None]) -> None:
         try:
