@@ -152,6 +152,7 @@ class Generation:
         cuts = [self.size * k // count // 16 * 16 for k in range(count)] + [self.size]
         seat: dict[str, Any] = {
             **{key: (said[i] if i else home)[key] for key in ("weights", "slots")},
+            "tasks": count,
             "rows": group.rows,
             "first": group.slots[order],
             "adds": group.adds,

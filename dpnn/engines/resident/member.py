@@ -26,6 +26,8 @@ from dpnn.engines.resident.secret import CONTROL, LINK, Hello
 from dpnn.engines.resident.tree import schedule
 from dpnn.engines.resident.wire import Channel, Frame, Op, limit
 
+SPIN = 0.002  # seconds: waking a core that sleeps takes longer than most of what a step waits for
+
 
 class Ticket(NamedTuple):
     """What a task must know to find its driver. Shipped in the task's closure; holds the secret.
@@ -91,6 +93,7 @@ class Member:
         self._prepared: list[Arena] = []  # as a leader: lives as long as the generation
         self._door: Door | None = None
         self._bound = -1
+        self._spin = 0.0
         sock, key = dial(
             ticket.address,
             ticket.secret,
@@ -111,7 +114,7 @@ class Member:
         }
         try:
             while True:
-                frame = self._channel.receive()
+                frame = self._channel.receive(self._spin)
                 if frame.op == Op.STOP:
                     return
                 try:
@@ -150,6 +153,7 @@ class Member:
     def _join(self, frame: Frame) -> Frame:
         self._links.close()
         seat = self._seat = json.loads(frame.body)
+        self._spin = SPIN if seat["tasks"] <= _cores() else 0.0
         size = self._worker.size
         try:
             path, mark = seat["weights"]
@@ -265,6 +269,11 @@ class _Links:
             if sock is not None:
                 sock.close()
         self._parent, self.children = None, []
+
+
+def _cores() -> int:
+    """How many cores this process may use; 0 where it can't give one away."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 
 
 def ticket(arena: Arena) -> tuple[str, str]:
