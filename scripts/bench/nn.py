@@ -4,8 +4,10 @@ scripts/bench.sh nn [WORD …] [--threads 1 2] [--seconds 4] [--parts] [--cpu]
 
 WORDs choose rows by name. Within a row both sides take turns, some steps each, until its seconds
 are spent; medians are printed, and dpnn's time as a multiple of torch's. float32, one batch in
-memory. --parts adds dpnn's own split into forward with loss, backward, and update. --cpu, with one
-thread, counts the process's own CPU time: steady on a machine that has other work.
+memory. With several threads there are two lines a row: the matrix products of one network in
+threads, and dpnn's own way, the local engine: the batch in as many shards, a thread each.
+--parts adds dpnn's own split into forward with loss, backward, and update. --cpu, with one thread,
+counts the process's own CPU time: steady on a machine that has other work.
 """
 
 from __future__ import annotations
@@ -22,6 +24,11 @@ from typing import Any
 import numpy as np
 
 from dpnn import nn
+from dpnn.data.shards import Shard
+from dpnn.engines.local import LocalEngine
+from dpnn.engines.protocol import Kind, Plan
+from dpnn.engines.worker import Program
+from dpnn.training.update import Update
 
 COLUMNS, WORDS, WIDTH = 20, 100_000, 8
 Clock = Callable[[], float]
@@ -150,6 +157,35 @@ class Step:
         self.parts.append((forward - start, backward - forward, end - backward))
 
 
+class ShardedStep:
+    """The same step by the local engine: rows gathered, checked for what is not finite, metrics."""
+
+    def __init__(self, step: Step, row: Row, shards: int) -> None:
+        x = step.x if isinstance(step.x, dict) else {"": step.x}
+        cuts = [
+            slice(row.batch * i // shards, row.batch * (i + 1) // shards) for i in range(shards)
+        ]
+        parts = [{name: array[some] for name, array in x.items()} for some in cuts]
+        held = [
+            Shard(
+                part if row.columnwise else part[""],
+                step.y[some],
+                None,
+                np.arange(len(step.y[some])),
+            )
+            for part, some in zip(parts, cuts, strict=True)
+        ]
+        net = step.net
+        self.engine = LocalEngine(Program(net.layer, net.input_shape, step.loss), held)
+        self.update = Update(net.layout, step.adam)
+        self.weights = self.engine.allocate(net.weights.size)
+        self.weights[...] = net.weights
+        self.state = self.update.start(self.weights)
+
+    def __call__(self) -> None:
+        self.update(self.state, self.engine.step(self.weights, Plan(Kind.TRAIN)))
+
+
 def in_turns(sides: list[Callable[[], None]], seconds: float, clock: Clock) -> list[float]:
     """The median seconds of one call of each side. Idle threads of the other get time to sleep."""
     took: list[list[float]] = [[] for _ in sides]
@@ -200,14 +236,18 @@ def compare(rows: list[Row], threads: int, seconds: float, parts: bool, clock: C
             across = x if x.ndim < 4 else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
             theirs = _torch_models.Step(getattr(_torch_models, name)(*arguments), across, y)
             mine, other = in_turns([ours, theirs], seconds, clock)
-            label = f"{row.name}, batch {row.batch:,}"
-            print(
-                f"{label:<44}{mine * 1e3:>10.3f}{other * 1e3:>10.3f}{mine / other:>12.2f}",
-                flush=True,
-            )
+            _line(f"{row.name}, batch {row.batch:,}", mine, other)
             if parts:
                 split = (1e3 * statistics.median(part) for part in zip(*ours.parts, strict=True))
                 print("    forward {:.3f}, backward {:.3f}, update {:.3f}".format(*split))
+            if threads > 1:
+                sharded = ShardedStep(ours, row, threads)
+                _line(f"    in {threads} shards", *in_turns([sharded, theirs], seconds, clock))
+                sharded.engine.close()
+
+
+def _line(label: str, mine: float, other: float) -> None:
+    print(f"{label:<44}{mine * 1e3:>10.3f}{other * 1e3:>10.3f}{mine / other:>12.2f}", flush=True)
 
 
 def main() -> None:
