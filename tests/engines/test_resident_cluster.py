@@ -97,7 +97,7 @@ def test_kills_standalone(standalone):
 
 
 def test_speculation_standalone(standalone):
-    """Copies of quiet tasks are started and wait in reserve."""
+    """The setting does no harm. Spark starts no copy on the original's host, and here is one."""
     names = ["resident/2/quiet", "resident/2/worker"]
     check(
         run(
