@@ -4,13 +4,15 @@
 #   scripts/cluster.sh status    says which processes live; status 1 when the cluster is not whole
 #   scripts/cluster.sh stop
 # Environment: DPNN_WORKERS (2), DPNN_CORES a worker (1), DPNN_MEMORY a worker (1g),
-# DPNN_CLUSTER_DIR for process ids, logs and work (runs/cluster), DPNN_PORT (7077).
+# DPNN_CLUSTER_DIR for process ids, logs and work (runs/cluster), DPNN_PORT (7077), DPNN_HOSTS
+# (127.0.0.1): addresses that the workers take in turn. To Spark each is a host of its own.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 RUN="${DPNN_CLUSTER_DIR:-$ROOT/runs/cluster}"
 PORT="${DPNN_PORT:-7077}"
 HOST=127.0.0.1
+read -ra HOSTS <<<"${DPNN_HOSTS:-$HOST}"
 URL="spark://$HOST:$PORT"
 WAIT_S=90
 
@@ -57,9 +59,9 @@ start() {
   wait_for master 'New state: ALIVE' 1
   for ((i = 0; i < workers; i++)); do
     mkdir -p "$RUN/worker-$i"
-    SPARK_LOCAL_DIRS="$RUN/worker-$i/local" launch "worker-$i" worker.Worker --host "$HOST" \
-      --cores "${DPNN_CORES:-1}" --memory "${DPNN_MEMORY:-1g}" --webui-port 0 \
-      --work-dir "$RUN/worker-$i" "$URL"
+    SPARK_LOCAL_DIRS="$RUN/worker-$i/local" launch "worker-$i" worker.Worker \
+      --host "${HOSTS[i % ${#HOSTS[@]}]}" --cores "${DPNN_CORES:-1}" \
+      --memory "${DPNN_MEMORY:-1g}" --webui-port 0 --work-dir "$RUN/worker-$i" "$URL"
   done
   for ((i = 0; i < workers; i++)); do
     wait_for "worker-$i" 'Registering worker' "$workers"

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from dpnn.engines.auto import choose
 from dpnn.engines.job import JobEngine
 from dpnn.engines.resident.engine import ResidentEngine
+from dpnn.engines.resident.roster import Seat
 from tests.engines import scenarios
 from tests.engines.test_resident_spark import PROGRAM, STEPS, locally, shards, train
 
@@ -32,17 +33,23 @@ def executor(pid: int) -> int:
 
 
 class Kills:
-    """Before given steps: a Python worker, an executor's JVM, or one after the other."""
+    """Before given steps: a Python worker, an executor's JVM, one after the other, or a worker
+    for whose task Spark runs a speculative copy."""
 
     def __init__(self, engine: ResidentEngine, at: dict[int, str]) -> None:
         self.engine, self.at = engine, at
         self.rng = np.random.default_rng(len(at))
+        self.copies: list[Seat] = []
 
     def __call__(self, step: int, weights: np.ndarray) -> None:
         pids = [seat.pid for seat in self.engine._roster.seats.values()]
         what = self.at.get(step, "")
         if "worker" in what:
             os.kill(int(self.rng.choice(pids)), signal.SIGKILL)
+        if "original" in what:
+            copy = self.await_copy()
+            self.copies.append(copy)
+            os.kill(self.engine._roster.seats[copy.place].pid, signal.SIGKILL)
         if "executor" in what:
             os.kill(executor(int(self.rng.choice(pids))), signal.SIGKILL)
         if "both" in what:
@@ -51,6 +58,19 @@ class Kills:
         if what:
             time.sleep(0.3)  # these steps are so short that the dying would finish the fit
 
+    def await_copy(self) -> Seat:
+        roster, deadline = self.engine._roster, time.monotonic() + 60
+        while time.monotonic() < deadline:
+            list(roster.frames(0.1))  # between two steps there are only newcomers
+            for reserves in roster._reserves.values():
+                if reserves:
+                    return reserves[0]
+        raise TimeoutError("Spark has started no copy")
+
+    def stepped_in(self) -> list[bool]:
+        """Whether each copy holds the place of its killed original."""
+        return [self.engine._roster.seats[copy.place] is copy for copy in self.copies]
+
 
 KILLS = {
     "quiet": {},
@@ -58,6 +78,7 @@ KILLS = {
     "executor": {3: "executor"},
     "one after the other": {2: "executor", 5: "worker", 6: "executor"},
     "both": {3: "both"},
+    "original": {3: "original"},
 }
 
 
@@ -76,6 +97,7 @@ def scenario(spark: SparkSession, name: str) -> dict:
             runs = getattr(engine, "_run", 0)
             tasks = len(engine._roster.seats) if engine_name == "resident" else 0
             lost = engine._roster.lost if engine_name == "resident" else 0
+            copies = before.stepped_in() if before else []
         finally:
             engine.close()
         return {
@@ -85,6 +107,7 @@ def scenario(spark: SparkSession, name: str) -> dict:
             "submissions": runs,
             "tasks": tasks,
             "lost": lost,
+            "copies": copies,
             "auto": reason,
             "steps": STEPS,
         }

@@ -15,8 +15,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from dpnn import Trainer, datasets, nn
@@ -119,6 +121,13 @@ def fit(train: object, engine: str, epochs: int, num_shards: int) -> np.ndarray:
     return result.model.weights
 
 
+def copies(sc: SparkContext, stages: int = 500) -> int:
+    """Speculative tasks that Spark has started since the session began."""
+    context: Any = sc._jsc.sc()
+    found = (context.statusStore().speculationSummary(stage, 0) for stage in range(stages))
+    return sum(summary.get().numTasks() for summary in found if summary.isDefined())
+
+
 def scenario(spark: SparkSession, name: str) -> dict:
     engine, shards, what = name.split("/")
     train, epochs = spark.read.parquet(datasets.digits()[0]), EPOCHS[engine]
@@ -141,6 +150,7 @@ def scenario(spark: SparkSession, name: str) -> dict:
         "done": fire.done,
         "seconds": round(time.monotonic() - start, 1),
         "executors": len(executors(spark.sparkContext.applicationId)),
+        "copies": copies(spark.sparkContext),
     }
 
 

@@ -16,15 +16,19 @@ pytestmark = pytest.mark.cluster
 
 CONF = ["spark.python.unix.domain.socket.enabled=true", "spark.ui.showConsoleProgress=false"]
 SPECULATION = [
+    "spark.executor.cores=4",  # copies only if one executor could run all tasks
     "spark.speculation=true",
-    "spark.speculation.interval=100ms",
-    "spark.speculation.task.duration.threshold=1s",
+    "spark.speculation.interval=20ms",
+    "spark.speculation.minTaskRuntime=20ms",
+    "spark.speculation.task.duration.threshold=20ms",
 ]
+TWO_HOSTS = {"DPNN_HOSTS": "127.0.0.2 127.0.0.3", "DPNN_CORES": "4"}  # no copy to the same host
 
 
 @pytest.fixture
 def cluster(tmp_path, request):
-    """(master URL, environment) of a standalone cluster of so many one-core workers."""
+    """(master URL, environment) of a standalone cluster: so many workers, and further settings."""
+    workers, more = request.param
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     env = {
@@ -34,9 +38,10 @@ def cluster(tmp_path, request):
         "PYTHONPATH": str(ROOT),
         "DPNN_CLUSTER_DIR": str(tmp_path / "cluster"),
         "DPNN_PORT": str(port),
-        "DPNN_WORKERS": str(request.param),
+        "DPNN_WORKERS": str(workers),
         "DPNN_SPARK": str(Path(pyspark.__file__).parent),
         "DPNN_LATE_WORKER": str(tmp_path / "late"),
+        **more,
     }
     (tmp_path / "late").mkdir()
     script = ["bash", str(ROOT / "scripts/cluster.sh")]
@@ -71,17 +76,18 @@ def burn(cluster, *arguments):
     return lines
 
 
-@pytest.mark.parametrize("cluster", [2], indirect=True)
+@pytest.mark.parametrize("cluster", [(2, {})], indirect=True)
 def test_kills_one_after_the_other(cluster):
     burn(cluster, "job/3/worker+executor", "resident/3/worker+executor", "job/2/worker+worker")
 
 
-@pytest.mark.parametrize("cluster", [2], indirect=True)
+@pytest.mark.parametrize("cluster", [(2, TWO_HOSTS)], indirect=True)
 def test_kills_with_speculation(cluster):
-    burn(cluster, *SPECULATION, "job/3/worker", "resident/2/worker+executor")
+    lines = burn(cluster, *SPECULATION, "job/3/worker", "resident/2/worker+executor")
+    assert lines[0]["copies"] > 0
 
 
-@pytest.mark.parametrize("cluster", [1], indirect=True)
+@pytest.mark.parametrize("cluster", [(1, {})], indirect=True)
 def test_an_executor_added_late_to_too_few_slots(cluster):
     lines = burn(cluster, "job/3/late", "resident/4/nothing")
     assert lines[-1]["executors"] == 2

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
@@ -58,19 +59,25 @@ def check(results, names):
         assert result["equal"], result
 
 
-@pytest.fixture(scope="module")
-def standalone(tmp_path_factory):
-    """A master and two workers, as `scripts/cluster.sh` starts them."""
+@contextmanager
+def cluster(folder, **more):
+    """The URL of a master and two workers, as `scripts/cluster.sh` starts them."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    env = environment(DPNN_CLUSTER_DIR=str(tmp_path_factory.mktemp("cluster")), DPNN_PORT=str(port))
-    script = ROOT / "scripts/cluster.sh"
-    done = subprocess.run(
-        ["bash", str(script), "start"], env=env, capture_output=True, text=True, timeout=180
-    )
+    env = environment(DPNN_CLUSTER_DIR=str(folder), DPNN_PORT=str(port), **more)
+    script = ["bash", str(ROOT / "scripts/cluster.sh")]
+    done = subprocess.run([*script, "start"], env=env, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
-    yield done.stdout.strip().splitlines()[-1]
-    subprocess.run(["bash", str(script), "stop"], env=env, check=True, timeout=60)
+    try:
+        yield done.stdout.strip().splitlines()[-1]
+    finally:
+        subprocess.run([*script, "stop"], env=env, check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def standalone(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("cluster")) as master:
+        yield master
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +103,21 @@ def test_kills_standalone(standalone):
     assert results[KILLS[0]]["submissions"] == 1  # Spark brought the task back by itself
 
 
-def test_speculation_standalone(standalone):
-    """The setting does no harm. Spark starts no copy on the original's host, and here is one."""
-    names = ["resident/2/quiet", "resident/2/worker"]
-    check(
-        run(
-            standalone,
+def test_a_speculative_copy_steps_in(tmp_path):
+    """Spark copies a task only to another host, and only if one executor could run all tasks."""
+    names = ["resident/2/original", "resident/3/original"]
+    with cluster(tmp_path, DPNN_HOSTS="127.0.0.2 127.0.0.3", DPNN_CORES="4") as master:
+        results = run(
+            master,
+            "spark.executor.cores=4",
             "spark.speculation=true",
             "spark.speculation.task.duration.threshold=1s",
             "spark.speculation.interval=100ms",
             *names,
-        ),
-        names,
-    )
+        )
+    check(results, names)
+    assert [result["copies"] for result in results.values()] == [[True], [True]]
+    assert {result["submissions"] for result in results.values()} == {1}
 
 
 def test_fewer_slots_than_shards(standalone):
