@@ -1,6 +1,6 @@
 """MNIST, 784-256-10, Adam, batch 512, local[2]: seconds per epoch and per command, side by side.
 
-scripts/bench.sh mnist FOLDER [--rounds 3] [--epochs 5] [--mllib 5] [--mllib-full] [--commands 3]
+scripts/bench.sh mnist FOLDER [--rounds 3] [--epochs 5] [--mllib 20] [--mllib-full] [--commands 3]
 
 FOLDER holds train/ and test/ as Parquet with `pixels` (784 numbers) and `label`. The contestants
 take turns within a round; medians over rounds are printed.
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("folder")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--mllib", type=int, default=5, help="L-BFGS iterations; 0 leaves it out")
+    parser.add_argument("--mllib", type=int, default=20, help="L-BFGS iterations; 0 leaves it out")
     parser.add_argument("--mllib-full", action="store_true", help="all 100 iterations of MLlib")
     parser.add_argument("--commands", type=int, default=3, help="rounds of whole commands")
     options = parser.parse_args()

@@ -2,10 +2,11 @@
 
 scripts/bench.sh nn [WORD …] [--threads 1 2] [--seconds 4] [--parts] [--cpu]
 
-WORDs choose rows by name. Within a row both sides take turns, some steps each, until its seconds
+WORDs choose rows by name. Within a row the sides take turns, some steps each, until its seconds
 are spent; medians are printed, and dpnn's time as a multiple of torch's. float32, one batch in
-memory. With several threads there are two lines a row: the matrix products of one network in
-threads, and dpnn's own way, the local engine: the batch in as many shards, a thread each.
+memory. The MLPs have a third side: the step written out by hand in NumPy. With several threads
+there are two lines a row: the matrix products of one network in threads, and dpnn's own way, the
+local engine: the batch in as many shards, a thread each.
 --parts adds dpnn's own split into forward with loss, backward, and update. --cpu, with one thread,
 counts the process's own CPU time: steady on a machine that has other work.
 """
@@ -216,6 +217,7 @@ def peak(n: int = 1024) -> float:
 
 def compare(rows: list[Row], threads: int, seconds: float, parts: bool, clock: Clock) -> None:
     """The table for one number of threads; this process is its own."""
+    import _hand_mlp
     import _torch_models
     import torch
     from threadpoolctl import threadpool_limits
@@ -225,7 +227,7 @@ def compare(rows: list[Row], threads: int, seconds: float, parts: bool, clock: C
         print(
             f"\n{threads} thread(s), matrix product {peak():.0f} GFLOP/s, torch {torch.__version__}"
         )
-        print(f"{'':<44}{'dpnn ms':>10}{'torch ms':>10}{'dpnn/torch':>12}")
+        print(f"{'':<44}{'dpnn ms':>10}{'torch ms':>10}{'dpnn/torch':>12}{'by hand/torch':>15}")
         for row in rows:
             rng = np.random.default_rng(0)
             x: Any = rng.standard_normal((row.batch, *row.shape)).astype(np.float32)
@@ -235,8 +237,11 @@ def compare(rows: list[Row], threads: int, seconds: float, parts: bool, clock: C
             ours, name, arguments = Step(row, x, y, clock), row.torch[0], row.torch[1:]
             across = x if x.ndim < 4 else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
             theirs = _torch_models.Step(getattr(_torch_models, name)(*arguments), across, y)
-            mine, other = in_turns([ours, theirs], seconds, clock)
-            _line(f"{row.name}, batch {row.batch:,}", mine, other)
+            hand = [_hand_mlp.Step(arguments[0], x, y)] if name == "mlp" else []
+            _line(
+                f"{row.name}, batch {row.batch:,}",
+                *in_turns([ours, theirs, *hand], seconds, clock),
+            )
             if parts:
                 split = (1e3 * statistics.median(part) for part in zip(*ours.parts, strict=True))
                 print("    forward {:.3f}, backward {:.3f}, update {:.3f}".format(*split))
@@ -246,8 +251,9 @@ def compare(rows: list[Row], threads: int, seconds: float, parts: bool, clock: C
                 sharded.engine.close()
 
 
-def _line(label: str, mine: float, other: float) -> None:
-    print(f"{label:<44}{mine * 1e3:>10.3f}{other * 1e3:>10.3f}{mine / other:>12.2f}", flush=True)
+def _line(label: str, mine: float, other: float, *hand: float) -> None:
+    line = f"{label:<44}{mine * 1e3:>10.3f}{other * 1e3:>10.3f}{mine / other:>12.2f}"
+    print(line, *(f"{seconds / other:>14.2f}" for seconds in hand), flush=True)
 
 
 def main() -> None:
