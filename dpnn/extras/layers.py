@@ -1,5 +1,6 @@
 """More layers: B batch, T time, H height, W width, C channels, O filters."""
 
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -8,7 +9,8 @@ from dpnn.nn.backend import Array
 from dpnn.nn.compose import Chain, Sequential, added
 from dpnn.nn.conv import Conv2D
 from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
-from dpnn.nn.shaping import Reshape
+from dpnn.nn.params import Param, Shape
+from dpnn.nn.shaping import Flatten
 
 
 class LeakyReLU(Elementwise):
@@ -36,6 +38,21 @@ class SiLU(Elementwise):
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
         s = sigmoid(x, xp.empty_like(x), xp)
         return s + y * (1 - s)
+
+
+class GELU(Elementwise):
+    """y = x Φ(x), by its approximation x σ(2 √(2/π) (x + 0.044715 x³)). Hendrycks & Gimpel 2016."""
+
+    activation = "relu"
+
+    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+        sigmoid(x * (1.5957691216 + 0.0713548163 * x * x), y, xp)
+        y *= x
+
+    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
+        square = x * x
+        s = sigmoid(x * (1.5957691216 + 0.0713548163 * square), xp.empty_like(x), xp)
+        return s * (1 + x * (1 - s) * (1.5957691216 + 0.2140644488 * square))
 
 
 class Softmax(Layer):
@@ -71,6 +88,17 @@ class Add(Sequential, init=False):
         return added([child.backward(dy) for child in ctx.children], "dx", ctx)
 
 
+class Reshape(Flatten):
+    """x (B, …) -> y (B, *shape)."""
+
+    shape: Shape
+
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        if prod(expect(x, "…")) != prod(self.shape):
+            raise ShapeError(f"expected {prod(self.shape)} numbers a row, got rows of {x}")
+        return {}, tuple(self.shape)
+
+
 class Conv1D(Chain):
     """Sequences x (B, T, C) -> y (B, T', O), as images of height 1. Fields as Conv2D has them."""
 
@@ -90,3 +118,17 @@ class Conv1D(Chain):
         conv = Conv2D(self.filters, kernel, strides, self.padding, dilation, *rest)
         y = ctx.add("conv", conv, image)
         return {}, ctx.add("sequence", Reshape(y[1:]), y)
+
+
+class PositionalEmbedding(Layer):
+    """y = x + W, a trained row for each time:  x (B, T, C) -> y (B, T, C)."""
+
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        return {"W": Param(expect(x, "T, C"), "normal")}, x
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        return ctx.xp.add(x, p["W"], out=ctx.empty("y", x.shape)), None
+
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+        dy.sum(axis=0, out=g["W"])
+        return dy

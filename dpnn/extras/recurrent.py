@@ -1,14 +1,15 @@
 """Recurrent layers: x (B, T, I) -> the last state (B, H), or all of them (B, T, H).
 
-B batch, T time, I in, H units. Inside, time comes first: x W of all times is one product, and each
-step adds h U, (B, H) by (H, gates H), to a contiguous block of it.
+B batch, T time, I in, H units. Inside, time comes before the batch, and gates come before time, so
+that a step works on whole blocks of memory: x W of all times and gates is one product, and each
+step adds h U, (B, H) by (gates, H, H).
 """
 
 from types import ModuleType
 from typing import ClassVar
 
 from dpnn.nn.activations import sigmoid
-from dpnn.nn.backend import Array
+from dpnn.nn.backend import Array, parts
 from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
 from dpnn.nn.params import Param
 
@@ -18,7 +19,7 @@ States = tuple[Array, Array]  # h (B, H), which goes out, and s (B, H), which a 
 class Recurrent(Layer):
     """Base of the recurrent layers, which say what one step does, forward and backward.
 
-    z (B, gates, H) is x W + b of the step, then its gates, then their gradients; a is h U (+ c).
+    z (gates, B, H) is x W + b of the step, then its gates; a is h U (+ c).
     """
 
     units: int
@@ -32,9 +33,9 @@ class Recurrent(Layer):
         raise NotImplementedError
 
     def step_back(
-        self, z: Array, a: Array, old: States, new: States, d: States, xp: ModuleType
+        self, z: Array, old: States, new: States, d: States, dz: Array, da: Array, xp: ModuleType
     ) -> None:
-        """z, a become their gradients, d those before the step (without what passes a)."""
+        """Fill dz and da; d, of the states after, becomes that before (without what passes a)."""
         raise NotImplementedError
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
@@ -45,21 +46,31 @@ class Recurrent(Layer):
             params["c"] = Param((width,))
         return params, (time, self.units) if self.return_sequences else (self.units,)
 
+    def by_gates(self, x: Array) -> Array:
+        """(N, gates H) as (gates, N, H)."""
+        return x.reshape(-1, self.gates, self.units).swapaxes(0, 1)
+
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        xp, (batch, time, size), block = ctx.xp, x.shape, (len(x), self.gates, self.units)
-        inputs, z = ctx.empty("x", (time, batch, size)), ctx.empty("z", (time, *block))
+        xp, (batch, time, size), block = ctx.xp, x.shape, (self.gates, len(x), self.units)
+        inputs, a = ctx.empty("x", (time, batch, size)), ctx.empty("a", block)
         xp.copyto(inputs, x.swapaxes(0, 1), casting="unsafe")
-        rows = z.reshape(time * batch, self.gates * self.units)
-        xp.dot(inputs.reshape(time * batch, size), p["W"], out=rows)
-        rows += p["b"]
-        a = ctx.empty("a", block)
+        z = ctx.empty("z", (self.gates, time, batch, self.units))
+        flat = z.reshape(self.gates, time * batch, self.units)
+        xp.matmul(inputs.reshape(time * batch, size), self.by_gates(p["W"]), out=flat)
         h, s = (ctx.empty(tag, (time + 1, batch, self.units)) for tag in "hs")
         h[0] = s[0] = 0
+        b, c = (self.by_gates(p[tag]) for tag in ("b", "c" if self.resets else "b"))
+        b, c = (xp.broadcast_to(row, block).copy() for row in (b, c))  # whole blocks add quicker
+        n = parts(xp, self.units, a[0].size, 32)
+        u = p["U"].reshape(self.units, self.gates, n, self.units // n).transpose(1, 2, 0, 3)
+        products = a.reshape(self.gates, batch, n, self.units // n).swapaxes(1, 2)
         for t in range(time):
-            product = xp.dot(h[t], p["U"], out=a.reshape(batch, rows.shape[1]))
+            xp.matmul(h[t], u, out=products)
+            now = z[:, t]
+            now += b
             if self.resets:
-                product += p["c"]
-            self.step(z[t], a, (h[t], s[t]), (h[t + 1], s[t + 1]), xp)
+                a += c
+            self.step(now, a, (h[t], s[t]), (h[t + 1], s[t + 1]), xp)
         out = h[1:].swapaxes(0, 1) if self.return_sequences else h[time]
         y = ctx.empty("y", out.shape)
         xp.copyto(y, out)
@@ -69,24 +80,26 @@ class Recurrent(Layer):
         xp, (inputs, z, h, s) = ctx.xp, cache
         dh, ds = (ctx.empty(tag, h.shape[1:]) for tag in ("dh", "ds"))
         dh[...] = ds[...] = 0
-        a = ctx.empty("da", z.shape) if self.resets else z
-        dz, da = (array.reshape(-1, self.gates * self.units) for array in (z, a))  # (T B, gates H)
-        steps = da.reshape(len(z), len(dy), da.shape[1])
+        rows = (z.shape[1] * len(dy), self.gates * self.units)
+        dz = ctx.empty("dz", rows)
+        da = ctx.empty("da", rows) if self.resets else dz
         turned = xp.ascontiguousarray(p["U"].T)  # the product is quicker so
-        for t in reversed(range(len(z))):
-            if self.return_sequences or t == len(z) - 1:
+        for t in reversed(range(z.shape[1])):
+            if self.return_sequences or t == z.shape[1] - 1:
                 dh += dy[:, t] if self.return_sequences else dy
-            self.step_back(z[t], a[t], (h[t], s[t]), (h[t + 1], s[t + 1]), (dh, ds), xp)
-            dh += xp.dot(steps[t], turned)
-        rows = inputs.reshape(-1, ctx.x[1])
-        xp.dot(rows.T, dz, out=g["W"])
+            now = slice(t * len(dy), (t + 1) * len(dy))
+            states = (h[t], s[t]), (h[t + 1], s[t + 1]), (dh, ds)
+            self.step_back(z[:, t], *states, self.by_gates(dz[now]), self.by_gates(da[now]), xp)
+            dh += xp.dot(da[now], turned)
+        x = inputs.reshape(-1, ctx.x[1])
+        xp.dot(x.T, dz, out=g["W"])
         xp.dot(h[:-1].reshape(-1, self.units).T, da, out=g["U"])
         ctx.add_rows(dz, g["b"])
         if self.resets:
             ctx.add_rows(da, g["c"])
         if not ctx.needs_dx:
             return None
-        xp.dot(dz, p["W"].T, out=rows)
+        xp.dot(dz, p["W"].T, out=x)
         dx = ctx.empty("dx", (len(dy), *ctx.x))
         xp.copyto(dx, inputs.swapaxes(0, 1))
         return dx
@@ -103,25 +116,24 @@ class LSTM(Recurrent):
 
     def step(self, z: Array, a: Array, old: States, new: States, xp: ModuleType) -> None:
         z += a
-        z[:, :3] = sigmoid(z[:, :3], xp.empty_like(z[:, :3]), xp)
-        z[:, 3] = xp.tanh(z[:, 3])
-        (i, f, o, g), (_, c), (h, kept) = z.swapaxes(0, 1), old, new
+        sigmoid(z[:3], z[:3], xp)
+        xp.tanh(z[3], out=z[3])
+        (i, f, o, g), (_, c), (h, kept) = z, old, new
         xp.multiply(f, c, out=kept)
         kept += i * g
         xp.multiply(o, xp.tanh(kept), out=h)
 
     def step_back(
-        self, z: Array, a: Array, old: States, new: States, d: States, xp: ModuleType
+        self, z: Array, old: States, new: States, d: States, dz: Array, da: Array, xp: ModuleType
     ) -> None:
-        (i, f, o, g), (_, c), (dh, dc) = z.swapaxes(0, 1), old, d
-        t = xp.tanh(new[1])
+        (i, f, o, g), (_, c), (dh, dc) = z, old, d
+        t, slope = xp.tanh(new[1]), 1 - z
+        slope[:3] *= z[:3]
+        slope[3] *= 1 + g
         dc += dh * o * (1 - t * t)
-        dg = dc * i * (1 - g * g)
-        slope = z[:, :3] * (1 - z[:, :3])
-        below = dc * f
-        i[...], f[...], o[...], g[...] = dc * g, dc * c, dh * t, dg
-        z[:, :3] *= slope
-        dc[...] = below
+        for k, gradient in enumerate((dc * g, dc * c, dh * t, dc * i)):
+            xp.multiply(slope[k], gradient, out=dz[k])
+        dc *= f
         dh.fill(0)
 
 
@@ -135,22 +147,20 @@ class GRU(Recurrent):
     resets = True
 
     def step(self, z: Array, a: Array, old: States, new: States, xp: ModuleType) -> None:
-        z[:, :2] += a[:, :2]
-        z[:, :2] = sigmoid(z[:, :2], xp.empty_like(z[:, :2]), xp)
-        (r, u, n), (h, kept) = z.swapaxes(0, 1), new
-        kept[...] = a[:, 2]
+        (r, u, n), (h, kept) = z, new
+        z[:2] += a[:2]
+        sigmoid(z[:2], z[:2], xp)
+        kept[...] = a[2]
         n += r * kept
         xp.tanh(n, out=n)
         h[...] = n + u * (old[0] - n)
 
     def step_back(
-        self, z: Array, a: Array, old: States, new: States, d: States, xp: ModuleType
+        self, z: Array, old: States, new: States, d: States, dz: Array, da: Array, xp: ModuleType
     ) -> None:
-        (r, u, n), (_, kept), (dh, _) = z.swapaxes(0, 1), new, d
-        du = dh * (old[0] - n) * u * (1 - u)
+        (r, u, n), (_, kept), (dh, _) = z, new, d
         dn = dh * (1 - u) * (1 - n * n)
+        dz[0] = da[0] = dn * kept * r * (1 - r)
+        dz[1] = da[1] = dh * (old[0] - n) * u * (1 - u)
+        dz[2], da[2] = dn, dn * r
         dh *= u
-        a[:, 2] = dn * r
-        r *= (1 - r) * kept * dn
-        u[...], n[...] = du, dn
-        a[:, :2] = z[:, :2]

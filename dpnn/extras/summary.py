@@ -2,9 +2,10 @@
 
 from math import prod
 
+from dpnn.extras.layers import PositionalEmbedding
 from dpnn.extras.recurrent import Recurrent
 from dpnn.nn.attention import Attention
-from dpnn.nn.dense import Embedding, PositionalEmbedding
+from dpnn.nn.dense import Embedding
 from dpnn.nn.layer import Context
 from dpnn.nn.model import Network
 

@@ -64,21 +64,6 @@ class Tanh(Elementwise):
         return 1 - y * y
 
 
-class GELU(Elementwise):
-    """y = x Φ(x), by its approximation x σ(2 √(2/π) (x + 0.044715 x³)). Hendrycks & Gimpel 2016."""
-
-    activation = "relu"
-
-    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
-        sigmoid(x * (1.5957691216 + 0.0713548163 * x * x), y, xp)
-        y *= x
-
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        square = x * x
-        s = sigmoid(x * (1.5957691216 + 0.0713548163 * square), xp.empty_like(x), xp)
-        return s * (1 + x * (1 - s) * (1.5957691216 + 0.2140644488 * square))
-
-
 def sigmoid(x: Array, y: Array, xp: ModuleType) -> Array:
     """y = 1 / (1 + exp(-x)), filled and returned; by a tanh, so that no exponential overflows."""
     xp.multiply(x, 0.5, out=y)

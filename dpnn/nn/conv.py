@@ -2,16 +2,18 @@
 
 K, L the kernel's height and width, O filters, G groups, C' and O' a group's channels and filters.
 A convolution is a matrix product of x's windows (B H' W', K L C') and the kernel (K L C', O'). Its
-dx is one too: of dy, spread by the strides and padded, with the kernel turned round. Windows are
-laid out for a few images at a time, so that they never leave the cache.
+dx is one too, of dy's windows and the kernel turned round; with strides, one for each set of taps
+that meet at the same places of x. Windows are laid out for a few images at a time, so that they
+never leave the cache.
 """
 
 from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from dpnn.nn.backend import Array, blocks
+from dpnn.nn.backend import Array, blocks, parts
 from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
 from dpnn.nn.params import Param
 
@@ -57,11 +59,10 @@ class Conv2D(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         counts, before, strides, reach = self.grid(ctx.x[:2])
-        room = (counts - 1) * strides + reach + 1
-        wide = _framed(ctx.floats(x), before, pair(1), room, ctx)
-        windows = self.windows(wide, ctx.y[:2], strides, ctx)
-        y = ctx.empty("y", (len(x), *ctx.y))
-        _multiply(windows, self.grouped(p["W"]), self.grouped(y), ctx)
+        wide = _framed(ctx.floats(x), before, (counts - 1) * strides + reach + 1, ctx)
+        y, kernel = ctx.empty("y", (len(x), *ctx.y)), self.grouped(p["W"])
+        windows = self.windows(wide, kernel, y, strides, pair(self.dilation), ctx)
+        _multiply(windows, kernel, self.grouped(y), ctx)
         if self.bias:
             y += p["b"]
         return y, windows
@@ -69,30 +70,42 @@ class Conv2D(Layer):
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
         if self.bias:
             ctx.add_rows(dy.reshape(-1, self.filters), g["b"])
-        parts = self.grouped(dy)
-        dw = g["W"].reshape(-1, *parts.shape[3:])  # (K L C', G, O')
+        rows = self.grouped(dy)
+        dw = g["W"].reshape(-1, *rows.shape[3:])  # (K L C', G, O')
         dw.fill(0)
         for some, k, columns in _columns(cache, ctx):
-            dw[:, k] += ctx.xp.dot(columns.T, parts[some, :, :, k].reshape(len(columns), -1))
+            n = parts(ctx.xp, len(columns), dw[:, 0].size, 200)
+            columns = columns.reshape(n, -1, len(dw)).swapaxes(1, 2)
+            dw[:, k] += (columns @ rows[some, :, :, k].reshape(n, -1, dw.shape[2])).sum(axis=0)
         if not ctx.needs_dx:
             return None
         _, before, strides, reach = self.grid(ctx.x[:2])
-        wide = _framed(dy, reach - before, strides, reach + ctx.x[:2], ctx)
-        windows = self.windows(wide, ctx.x[:2], pair(1), ctx)
+        lead, dilation = (reach - before) // strides, pair(self.dilation)
+        wide = _framed(dy, lead, lead + (before - 1 + ctx.x[:2]) // strides + 1, ctx)
         turned = self.grouped(p["W"])[::-1, ::-1].swapaxes(2, 4)  # (K, L, O', G, C')
-        dx = ctx.empty("dx", (len(dy), *ctx.x))
-        _multiply(windows, turned, self.grouped(dx), ctx)
+        dx, common = ctx.empty("dx", (len(dy), *ctx.x)), np.gcd(strides, dilation)
+        if (strides > 1).any():  # there may be places that no tap meets
+            dx.fill(0)
+        for first in np.ndindex(*np.minimum(strides // common, turned.shape[:2]).tolist()):
+            at = before - reach + first * dilation
+            part = _every(dx, -at % strides, strides)
+            kernel = _every(turned[None], first, strides // common)[0]
+            some = _every(wide, lead - -at // strides, pair(1))
+            windows = self.windows(some, kernel, part, pair(1), dilation // common, ctx)
+            _multiply(windows, kernel, self.grouped(part), ctx)
         return dx
 
     def grouped(self, x: Array) -> Array:
         """(…, C) as (…, G, C')."""
         return x.reshape(*x.shape[:-1], self.groups, x.shape[-1] // self.groups)
 
-    def windows(self, x: Array, counts: Rows, strides: np.ndarray, ctx: Context) -> Array:
-        """(B, H', W', K, L, G, C'), a view of x (B, H, W, C)."""
-        x, dilation = self.grouped(x), pair(self.dilation)
+    def windows(
+        self, x: Array, kernel: Array, y: Array, strides: Array, dilation: Array, ctx: Context
+    ) -> Array:
+        """(B, H', W', K, L, G, C'), a view of x (B, H, W, C), by the shapes of kernel and y."""
+        x = self.grouped(x)
         b, h, w, *c = x.strides
-        shape = (len(x), *counts, *pair(self.kernel_size).tolist(), *x.shape[3:])
+        shape = (len(x), *y.shape[1:3], *kernel.shape[:2], *x.shape[3:])
         steps = (b, *(strides * (h, w)).tolist(), *(dilation * (h, w)).tolist(), *c)
         return ctx.xp.lib.stride_tricks.as_strided(x, shape, steps)
 
@@ -101,14 +114,19 @@ def pair(size: Pair) -> np.ndarray:
     return np.array(size if isinstance(size, tuple) else (size, size))
 
 
-def _framed(x: Array, before: Array, spread: Array, room: Array, ctx: Context) -> Array:
-    """x (B, H, W, C) with `before` zeros before it and its pixels `spread` apart, up to `room`."""
-    if not (before + spread > 1).any() and not (room > x.shape[1:3]).any():
+def _every(x: Array, start: Any, steps: Array) -> Array:
+    """From x (B, H, W, …) the pixels from `start` on, `steps` apart."""
+    (top, left), (down, right) = start, steps
+    return x[:, top::down, left::right]
+
+
+def _framed(x: Array, before: Array, room: Array, ctx: Context) -> Array:
+    """x (B, H, W, C) with `before` zeros before it, and cut or filled with zeros up to `room`."""
+    if not before.any() and not (room > x.shape[1:3]).any():
         return x
-    wide = ctx.empty(f"frame {before} {spread}", (len(x), *room.tolist(), x.shape[3]))
+    wide = ctx.empty(f"frame {before}", (len(x), *room.tolist(), x.shape[3]))
     wide.fill(0)
-    (top, left), (down, right) = before.tolist(), spread.tolist()
-    inside = wide[:, top::down, left::right][:, : x.shape[1], : x.shape[2]]
+    inside = _every(wide, before, pair(1))[:, : x.shape[1], : x.shape[2]]
     inside[...] = x[:, : inside.shape[1], : inside.shape[2]]
     return wide
 
@@ -117,7 +135,7 @@ def _columns(windows: Array, ctx: Context) -> Iterator[tuple[slice, int, Array]]
     """A few images, a group, and their windows there as a matrix (N, K L C')."""
     *_, kernel, width, groups, channels = windows.shape
     size, alone = kernel * width * channels, channels == 1
-    for some in blocks(ctx.xp, len(windows), prod(windows.shape[1:]) // groups):
+    for some in blocks(ctx.xp, len(windows), prod(windows.shape[1:]) // groups // 4):
         for k in range(groups):
             part = windows[some, ..., k, :]
             if alone:  # an image's rows are longer than a kernel's: copy along them
@@ -131,5 +149,8 @@ def _multiply(windows: Array, kernel: Array, y: Array, ctx: Context) -> None:
     """y (B, H', W', G, O') = windows (B, H', W', K, L, G, C') · kernel (K, L, C', G, O')."""
     kernel = kernel.reshape(-1, *kernel.shape[3:])
     for some, k, columns in _columns(windows, ctx):
-        out = y[some, :, :, k]
-        out[...] = ctx.xp.dot(columns, kernel[:, k]).reshape(out.shape)
+        out, weights = y[some, :, :, k], kernel[:, k]
+        n = parts(ctx.xp, len(columns), weights.size, 8)
+        product = ctx.empty("product", (n, len(columns) // n, weights.shape[1]))
+        ctx.xp.matmul(columns.reshape(*product.shape[:2], len(weights)), weights, out=product)
+        out[...] = product.reshape(out.shape)

@@ -64,17 +64,3 @@ class Embedding(Layer):
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> None:
         g["W"].fill(0)
         ctx.xp.add.at(g["W"], cache, dy.reshape(-1, self.units))
-
-
-class PositionalEmbedding(Layer):
-    """y = x + W, a trained row for each time:  x (B, T, C) -> y (B, T, C)."""
-
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        return {"W": Param(expect(x, "T, C"), "normal")}, x
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        return ctx.xp.add(x, p["W"], out=ctx.empty("y", x.shape)), None
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        dy.sum(axis=0, out=g["W"])
-        return dy

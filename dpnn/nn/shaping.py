@@ -3,8 +3,7 @@
 from math import prod
 
 from dpnn.nn.backend import Array
-from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
-from dpnn.nn.params import Shape
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
 
 
 class Flatten(Layer):
@@ -18,17 +17,6 @@ class Flatten(Layer):
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         return dy.reshape(len(dy), *ctx.x)
-
-
-class Reshape(Flatten):
-    """x (B, …) -> y (B, *shape)."""
-
-    shape: Shape
-
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        if prod(expect(x, "…")) != prod(self.shape):
-            raise ShapeError(f"expected {prod(self.shape)} numbers a row, got rows of {x}")
-        return {}, tuple(self.shape)
 
 
 class Rescale(Layer):
