@@ -83,17 +83,22 @@ class Conv2D(Layer):
         lead, dilation = (reach - before) // strides, pair(self.dilation)
         wide = _framed(dy, lead, lead + (before - 1 + ctx.x[:2]) // strides + 1, ctx)
         turned = self.grouped(p["W"])[::-1, ::-1].swapaxes(2, 4)  # (K, L, O', G, C')
-        dx, common = ctx.empty("dx", (len(dy), *ctx.x)), np.gcd(strides, dilation)
+        dx, (apart, firsts) = ctx.empty("dx", (len(dy), *ctx.x)), self.meetings()
         if (strides > 1).any():  # there may be places that no tap meets
             dx.fill(0)
-        for first in np.ndindex(*np.minimum(strides // common, turned.shape[:2]).tolist()):
+        for first in firsts:
             at = before - reach + first * dilation
             part = _every(dx, -at % strides, strides)
-            kernel = _every(turned[None], first, strides // common)[0]
+            kernel = _every(turned[None], first, apart)[0]
             some = _every(wide, lead - -at // strides, pair(1))
-            windows = self.windows(some, kernel, part, pair(1), dilation // common, ctx)
+            windows = self.windows(some, kernel, part, pair(1), dilation * apart // strides, ctx)
             _multiply(windows, kernel, self.grouped(part), ctx)
         return dx
+
+    def meetings(self) -> tuple[np.ndarray, Any]:
+        """Taps so far apart meet at the same places of x; and the first tap of each such set."""
+        apart = pair(self.strides) // np.gcd(pair(self.strides), pair(self.dilation))
+        return apart, np.ndindex(*np.minimum(apart, pair(self.kernel_size)).tolist())
 
     def grouped(self, x: Array) -> Array:
         """(…, C) as (…, G, C')."""

@@ -1,7 +1,6 @@
-"""Matrix products and tables: Dense, Embedding, PositionalEmbedding.
+"""Matrix products and tables: Dense, Embedding.
 
-B batch, I in, O out, V words, T time, C channels, … any axes between (each position is a row of
-its own).
+B batch, I in, O out, … any axes between (each position is a row of its own).
 """
 
 from dpnn.nn.backend import Array
@@ -18,10 +17,8 @@ class Dense(Layer):
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         *others, size = expect(x, "…, I")
-        params = {"W": Param((size, self.units), self.initializer)}
-        if self.bias:
-            params["b"] = Param((self.units,))
-        return params, (*others, self.units)
+        bias = {"b": Param((self.units,))} if self.bias else {}
+        return {"W": Param((size, self.units), self.initializer), **bias}, (*others, self.units)
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)

@@ -150,8 +150,9 @@ def _conv2d(layer: Any, p: Tensors, x: Any) -> Any:
         axes = zip(x.shape[1:3], p["W"].shape[:2], strides, dilation, strict=True)
         rows, columns = (same_padding(*axis) for axis in axes)
         x = F.pad(x, (0, 0, *columns, *rows))
-    w, bias = p["W"].permute(3, 2, 0, 1), p.get("b")
-    y = F.conv2d(x.permute(0, 3, 1, 2), w, bias, strides, 0, dilation, layer.groups)
+    # Copies: with views, torch 2.13 refuses the gradient or frees wild memory on AVX2 processors.
+    x, w = x.permute(0, 3, 1, 2).contiguous(), p["W"].permute(3, 2, 0, 1).contiguous()
+    y = F.conv2d(x, w, p.get("b"), strides, 0, dilation, layer.groups)
     return y.permute(0, 2, 3, 1)
 
 
@@ -160,8 +161,8 @@ def _conv1d(layer: Any, p: Any, x: Any) -> Any:
     if layer.padding == "same":
         size, kernel = x.shape[1], p["W"].shape[1]
         x = F.pad(x, (0, 0, *same_padding(size, kernel, layer.strides, layer.dilation)))
-    w, bias = p["W"][0].permute(2, 1, 0), p.get("b")
-    y = F.conv1d(x.permute(0, 2, 1), w, bias, layer.strides, 0, layer.dilation, layer.groups)
+    x, w = x.permute(0, 2, 1).contiguous(), p["W"][0].permute(2, 1, 0).contiguous()
+    y = F.conv1d(x, w, p.get("b"), layer.strides, 0, layer.dilation, layer.groups)
     return y.permute(0, 2, 1)
 
 
