@@ -89,7 +89,10 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """m, v: running means of g and g²;  w -= η m̂ / (√v̂ + ε). Kingma & Ba 2015."""
+    """m̂, v̂: running means of g and g²;  w -= η m̂ / (√v̂ + ε). Kingma & Ba 2015.
+
+    Kept are the sums m = β1 m + g and v = β2 v + g²: fewer passes than for the means.
+    """
 
     learning_rate: float | Schedule = 0.001
     beta1: float = 0.9
@@ -100,16 +103,17 @@ class Adam(Optimizer):
     def direct(self, state: State, g: Array, *slots: Array) -> None:
         (m, v), xp = slots, array_module(g)
         m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
+        m += g
         g *= g
-        g *= 1 - self.beta2
+        v *= self.beta2
         v += g
-        first, second = 1 - self.beta1 ** state["step"], 1 - self.beta2 ** state["step"]
+        first, second = (
+            (1 - beta) / (1 - beta ** state["step"]) for beta in (self.beta1, self.beta2)
+        )  # m̂ = first m, v̂ = second v
         xp.sqrt(v, out=g)
-        g *= first / sqrt(second)  # the corrections m̂ = m / first, v̂ = v / second
-        g += first * self.epsilon
+        g += self.epsilon / sqrt(second)
         xp.divide(m, g, out=g)
+        g *= first / sqrt(second)
 
 
 class AdamW(Adam):
