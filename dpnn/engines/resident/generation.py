@@ -19,9 +19,10 @@ from dpnn.engines.resident import links, tree
 from dpnn.engines.resident.arena import Arena, host_key
 from dpnn.engines.resident.member import ticket
 from dpnn.engines.resident.roster import Lost, Roster, Seat
-from dpnn.engines.resident.wire import Frame, Op, limit
+from dpnn.engines.resident.wire import Frame, Op, cores, limit
 
 SPREAD = 1 << 16  # floats from which the tasks of a host add their slices of the slots in parallel
+SPIN = 0.0003  # seconds that the driver looks out for answers that came as quickly last time
 JOINING = 30.0  # seconds that taking up the places may last
 
 
@@ -43,6 +44,7 @@ class Generation:
         self.seats = [roster.seats[place] for place in range(roster.places)]
         self.size = weights.rows.shape[1]
         self._weights = weights
+        self._took: dict[Op, float] = {}  # how long the answers took last time
         self._check()
         mine = [tree.schedule(seat.train, shards[Kind.TRAIN]) for seat in self.seats]
         theirs = [tree.schedule(seat.validation, shards[Kind.EVALUATE]) for seat in self.seats]
@@ -75,15 +77,21 @@ class Generation:
         waiting: Iterable[Seat],
         take: Callable[[Seat, Frame], bool],
         patience: float,
+        op: Op = Op.JOIN,
     ) -> None:
         """Wait until `take` has said of every seat's frames that this was the last one.
+
+        op  what they were asked to do
 
         Raises Lost when anybody is gone, a link broke, or someone stays silent too long.
         """
         missing = set(waiting)
-        end = time.monotonic() + patience
+        began = time.monotonic()
+        end = began + patience
+        spin = SPIN if cores() and self._took.get(op, patience) < SPIN else 0.0
         while missing:
-            for seat, frame in self.roster.frames(max(0.0, min(1.0, end - time.monotonic()))):
+            wait = max(0.0, min(1.0, end - time.monotonic()))
+            for seat, frame in self.roster.frames(wait, spin):
                 if frame.generation != self.number or seat not in self.seats:
                     continue
                 if frame.op == Op.BROKEN:
@@ -100,6 +108,7 @@ class Generation:
                     self.roster.lose(seat)
                 names = ", ".join(f"{s.place} on {s.host}" for s in missing)
                 raise Lost(f"no answer from task {names} in {patience:.0f} s")
+        self._took[op] = time.monotonic() - began
 
     def children(self) -> list[socket.socket]:
         """The links of the driver, in the order of the tree."""

@@ -24,9 +24,9 @@ from dpnn.engines.resident.arena import Arena, host_key
 from dpnn.engines.resident.door import Door, dial
 from dpnn.engines.resident.secret import CONTROL, LINK, Hello
 from dpnn.engines.resident.tree import schedule
-from dpnn.engines.resident.wire import Channel, Frame, Op, limit
+from dpnn.engines.resident.wire import Channel, Frame, Op, cores, limit
 
-SPIN = 0.002  # seconds: waking a core that sleeps takes longer than most of what a step waits for
+SPIN = 0.002  # seconds that a task looks out for the next frame
 
 
 class Ticket(NamedTuple):
@@ -153,7 +153,7 @@ class Member:
     def _join(self, frame: Frame) -> Frame:
         self._links.close()
         seat = self._seat = json.loads(frame.body)
-        self._spin = SPIN if seat["tasks"] <= _cores() else 0.0
+        self._spin = SPIN if seat["tasks"] <= cores() else 0.0
         size = self._worker.size
         try:
             path, mark = seat["weights"]
@@ -269,11 +269,6 @@ class _Links:
             if sock is not None:
                 sock.close()
         self._parent, self.children = None, []
-
-
-def _cores() -> int:
-    """How many cores this process may use; 0 where it can't give one away."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 
 
 def ticket(arena: Arena) -> tuple[str, str]:

@@ -54,7 +54,7 @@ class Root:
     def step(self, weights: np.ndarray, plan: Plan, assemble: Callable[[], None]) -> Sums:
         """The canonical sum; `assemble` fills the places whenever some are vacant, or raises."""
         shared = self.allocate(weights.size)
-        if weights is not shared and weights.ctypes.data != shared.ctypes.data:
+        if not np.may_share_memory(weights, shared):
             shared[...] = weights
         for _ in range(ATTEMPTS):
             try:
@@ -128,7 +128,7 @@ class Root:
     def _compute(self, now: Generation, plan: Plan) -> tuple[np.ndarray, float, float]:
         """STEP. The summed tail, and the seconds of the slowest task and of the mean."""
         failures: dict[int, tuple[int, str]] = {}
-        seconds = np.zeros(len(now.seats))
+        seconds = [0.0] * len(now.seats)
         tails = now.tails[plan.kind]
         followers = {
             now.seats[group.members[0]]: [now.seats[place] for place in group.members[1:]]
@@ -145,7 +145,7 @@ class Root:
             rows, k = tails.counts[seat.place], seat.tails[plan.kind]
             numbers = np.frombuffer(frame.body)
             tails.put(seat.place, numbers[: rows * k].reshape(rows, k))
-            seconds[seat.place] = self._note(seat, plan, numbers[rows * k :])
+            seconds[seat.place] = self._note(seat, plan, numbers[rows * k :].tolist())
             return True
 
         began = time.monotonic()
@@ -153,14 +153,14 @@ class Root:
         if now.leaders:
             now.send(now.leaders, Op.STEP, plan)
             links.spread(self._shared(), now.children())
-        now.collect(now.seats, take, self._limit(plan))
+        now.collect(now.seats, take, self._limit(plan), Op.STEP)
         self._slowest = max(self._slowest, time.monotonic() - began)
         if failures:
             shard, (is_shard_error, line) = min(failures.items())
             if is_shard_error:
                 raise ShardError(line)
             raise RuntimeError(f"the computation of shard {shard} failed in its task:\n{line}")
-        return tails.total(), float(seconds.max()), float(seconds.mean())
+        return tails.total(), max(seconds), sum(seconds) / len(seconds)
 
     def _add(self, now: Generation) -> None:
         """REDUCE and GATHER: the sum of all slots comes to lie in `now.total`."""
@@ -172,21 +172,21 @@ class Root:
             for place in group.members
         ]
         now.send(spread, Op.REDUCE)
-        now.collect(spread, done, self._patience)
+        now.collect(spread, done, self._patience, Op.REDUCE)
         if now.leaders:
             now.send(now.leaders, Op.GATHER)
         if not now.spreads[0]:
             links.add(now.slots.rows, now.groups[0].adds, 0, now.size)
         if now.leaders:
             now.adder.run()
-            now.collect(now.leaders, done, self._patience)
+            now.collect(now.leaders, done, self._patience, Op.GATHER)
 
-    def _note(self, seat: Seat, plan: Plan, seconds: np.ndarray) -> float:
+    def _note(self, seat: Seat, plan: Plan, seconds: list[float]) -> float:
         if plan.kind == Kind.TRAIN:
-            for shard, elapsed in zip(seat.train, seconds.tolist(), strict=True):
+            for shard, elapsed in zip(seat.train, seconds, strict=True):
                 self.costs.seconds[shard] = self.costs.seconds.get(shard, 0.0) + elapsed
                 self.costs.hosts[shard] = seat.host
-        return float(seconds.sum())
+        return sum(seconds)
 
     def _shared(self) -> np.ndarray:
         assert self._weights is not None

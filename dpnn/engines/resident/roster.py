@@ -19,7 +19,7 @@ from typing import Any
 
 from dpnn.engines.resident.door import Arrival, Door
 from dpnn.engines.resident.secret import CONTROL
-from dpnn.engines.resident.wire import Channel, Frame, Op
+from dpnn.engines.resident.wire import Channel, Frame, Op, look_out
 
 RESERVES = 4  # that may wait for one place
 STALL = 10.0  # seconds that a frame may hang half-way
@@ -108,8 +108,13 @@ class Roster:
         with suppress(OSError):  # closed meanwhile
             self._button.send(b"!")
 
-    def frames(self, timeout: float) -> Iterator[tuple[Seat, Frame]]:
-        """What has come within the timeout. Lets newcomers in, notices who is gone."""
+    def frames(self, timeout: float, spin: float = 0.0) -> Iterator[tuple[Seat, Frame]]:
+        """What has come within the timeout. Lets newcomers in, notices who is gone.
+
+        spin  seconds that the core is kept awake for it: see `wire.look_out`
+        """
+        if spin:
+            look_out(lambda: self._poll.poll(0), spin)
         for file, _ in self._poll.poll(timeout * 1000):
             if file == self._bell.fileno():
                 self._welcome()

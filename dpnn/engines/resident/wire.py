@@ -15,8 +15,9 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HEADER = struct.Struct("<BBIqqqqI")
 _COUNTED = struct.Struct("<BQ")
@@ -76,10 +77,10 @@ class Channel:
     def receive(self, spin: float = 0.0) -> Frame:
         """The next frame. ConnectionError on an end or a forgery, another OSError on silence.
 
-        For up to `spin` seconds the core is kept awake, but given to whoever else wants it.
+        spin  seconds that the core is kept awake for it: see `look_out`
         """
         if spin:
-            _look_out(self.sock, spin)
+            look_out(self._readable, spin)
         raw = read_exactly(self.sock, HEADER.size + MAC)
         head, mac = raw[: HEADER.size], raw[HEADER.size :]
         op, kind, generation, a, b, c, d, length = HEADER.unpack(head)
@@ -95,19 +96,30 @@ class Channel:
     def close(self) -> None:
         self.sock.close()
 
+    def _readable(self) -> bool:
+        try:
+            self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        return True
+
     def _mac(self, side: int, count: int, head: bytes, body: bytes) -> bytes:
         return hmac.digest(self._key, _COUNTED.pack(side, count) + head + body, "sha256")[:MAC]
 
 
-def _look_out(sock: socket.socket, seconds: float) -> None:
-    """Until there is something to read, or the time is up."""
+def look_out(ready: Callable[[], Any], seconds: float) -> None:
+    """Until something is ready, or the time is up; the core is given to whoever else wants it.
+
+    Waking a core that sleeps takes longer than most of what a step waits for.
+    """
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        try:
-            sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-            return
-        except BlockingIOError:
-            os.sched_yield()
+    while not ready() and time.perf_counter() < end:
+        os.sched_yield()
+
+
+def cores() -> int:
+    """How many cores this process may use; 0 where it can't give one away."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 
 
 def read_exactly(sock: socket.socket, length: int) -> bytes:
