@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -15,9 +15,12 @@ from dpnn.engines.sums import total
 from dpnn.engines.worker import Program, Worker
 
 
+QUICK = 0.0005  # seconds of all shards' work that threads would only make longer
+
+
 class LocalEngine:
     """Several shards run in threads (BLAS releases the GIL), each with a task's one BLAS thread:
-    as quick as the cores allow, and the same bits as a cluster.
+    as quick as the cores allow, and the same bits as a cluster. Tiny work stays in one thread.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class LocalEngine:
         self._workers = [Worker(program) for _ in range(shards)]
         self._gradients = [np.empty(w.size, np.float32) for w in self._workers[: len(train)]]
         self._bound: np.ndarray | None = None
+        self._work: dict[Kind, float] = {}  # seconds of a core that the last step took
         self._pool = ThreadPoolExecutor(min(shards, os.cpu_count() or 1), "dpnn-shard")
         self._limits = ThreadpoolController().limit(limits=1, user_api="blas")
 
@@ -41,10 +45,12 @@ class LocalEngine:
             self._bind(weights)
         data = self._data[plan.kind]
         shards = range(len(data))
-        timed = list(self._pool.map(self._run, [plan] * len(data), shards, data))
+        run = map if self._work.get(plan.kind, QUICK) < QUICK else self._pool.map
+        timed = list(run(self._run, [plan] * len(data), shards, data))
         start = perf_counter()
-        sums = total([sums for sums, _ in timed])
-        seconds = [elapsed for _, elapsed in timed]
+        sums = total([sums for sums, _, _ in timed])
+        seconds = [elapsed for _, elapsed, _ in timed]
+        self._work[plan.kind] = sum(work for _, _, work in timed)
         if plan.kind == Kind.TRAIN:
             self.costs.steps += 1
             self.costs.sum += perf_counter() - start
@@ -59,10 +65,10 @@ class LocalEngine:
         self._pool.shutdown(cancel_futures=True)
         self._limits.restore_original_limits()
 
-    def _run(self, plan: Plan, shard: int, data: Shard) -> tuple[Sums, float]:
-        start = perf_counter()
+    def _run(self, plan: Plan, shard: int, data: Shard) -> tuple[Sums, float, float]:
+        start, before = perf_counter(), thread_time()
         sums = self._workers[shard].run(plan, shard, data)
-        return sums, perf_counter() - start
+        return sums, perf_counter() - start, thread_time() - before
 
     def _bind(self, weights: np.ndarray) -> None:
         frozen = weights.view()
