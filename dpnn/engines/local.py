@@ -14,7 +14,6 @@ from dpnn.engines.protocol import Costs, Kind, Plan, Sums
 from dpnn.engines.sums import total
 from dpnn.engines.worker import Program, Worker
 
-
 QUICK = 0.0005  # seconds of all shards' work that threads would only make longer
 
 

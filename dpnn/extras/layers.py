@@ -59,15 +59,11 @@ class Softmax(Layer):
     """y = exp(x) / Σ exp(x) along the last axis. For losses give logits, not this."""
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        y = ctx.empty("y", x.shape)
-        ctx.xp.copyto(y, x, casting="unsafe")
-        softmax(y, ctx.xp)
+        y = softmax(ctx.copy(x, "y"), ctx.xp)
         return y, y
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        dx = ctx.empty("dx", dy.shape)
-        ctx.xp.copyto(dx, dy)
-        return softmax_backward(cache, dx, ctx.xp)
+        return softmax_backward(cache, ctx.copy(dy, "dx"), ctx.xp)
 
 
 class Add(Sequential, init=False):

@@ -31,8 +31,7 @@ class MaxPool2D(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         views = self.views(ctx.floats(x))
-        y, place = ctx.empty("y", views[0].shape), ctx.empty("place", views[0].shape, "uint16")
-        ctx.xp.copyto(y, views[0])
+        y, place = ctx.copy(views[0], "y"), ctx.empty("place", views[0].shape, "uint16")
         place.fill(0)
         for k, view in enumerate(views[1:], 1):
             ctx.xp.maximum(place, (view > y) * ctx.xp.uint16(k), out=place)  # the first of equals
@@ -52,8 +51,7 @@ class AveragePool2D(MaxPool2D):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         first, *others = self.views(ctx.floats(x))
-        y = ctx.empty("y", first.shape)
-        ctx.xp.copyto(y, first)
+        y = ctx.copy(first, "y")
         for view in others:
             y += view
         y *= 1 / (1 + len(others))

@@ -52,8 +52,7 @@ class Recurrent(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         xp, (batch, time, size), block = ctx.xp, x.shape, (self.gates, len(x), self.units)
-        inputs, a = ctx.empty("x", (time, batch, size)), ctx.empty("a", block)
-        xp.copyto(inputs, x.swapaxes(0, 1), casting="unsafe")
+        inputs, a = ctx.copy(x.swapaxes(0, 1), "x"), ctx.empty("a", block)
         z = ctx.empty("z", (self.gates, time, batch, self.units))
         flat = z.reshape(self.gates, time * batch, self.units)
         xp.matmul(inputs.reshape(time * batch, size), self.by_gates(p["W"]), out=flat)
@@ -72,9 +71,7 @@ class Recurrent(Layer):
                 a += c
             self.step(now, a, (h[t], s[t]), (h[t + 1], s[t + 1]), xp)
         out = h[1:].swapaxes(0, 1) if self.return_sequences else h[time]
-        y = ctx.empty("y", out.shape)
-        xp.copyto(y, out)
-        return y, (inputs, z, h, s)
+        return ctx.copy(out, "y"), (inputs, z, h, s)
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
         xp, (inputs, z, h, s) = ctx.xp, cache
@@ -100,9 +97,7 @@ class Recurrent(Layer):
         if not ctx.needs_dx:
             return None
         xp.dot(dz, p["W"].T, out=x)
-        dx = ctx.empty("dx", (len(dy), *ctx.x))
-        xp.copyto(dx, inputs.swapaxes(0, 1))
-        return dx
+        return ctx.copy(inputs.swapaxes(0, 1), "dx")
 
 
 class LSTM(Recurrent):

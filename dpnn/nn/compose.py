@@ -111,8 +111,7 @@ def added(terms: list[Any], tag: str, ctx: Context) -> Any:
     if isinstance(terms[0], dict):
         names = dict.fromkeys(name for term in terms for name in term)
         return {n: added([term[n] for term in terms if n in term], tag + n, ctx) for n in names}
-    out = ctx.empty(tag, terms[0].shape)
-    ctx.xp.copyto(out, terms[0])
+    out = ctx.copy(terms[0], tag)
     for term in terms[1:]:
         out += term
     return out

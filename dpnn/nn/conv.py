@@ -145,8 +145,7 @@ def _columns(windows: Array, ctx: Context) -> Iterator[tuple[slice, int, Array]]
             part = windows[some, ..., k, :]
             if alone:  # an image's rows are longer than a kernel's: copy along them
                 part = part.transpose(3, 4, 5, 0, 1, 2)
-            columns = ctx.empty("columns", part.shape)
-            ctx.xp.copyto(columns, part)
+            columns = ctx.copy(part, "columns")
             yield some, k, columns.reshape(size, -1).T if alone else columns.reshape(-1, size)
 
 

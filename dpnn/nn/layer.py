@@ -153,8 +153,10 @@ class Context:
 
     def floats(self, x: Array, tag: str = "floats") -> Array:
         """`x`, or where its dtype is another (integers, float64) a converted copy in a buffer."""
-        if x.dtype == self.dtype:
-            return x
+        return x if x.dtype == self.dtype else self.copy(x, tag)
+
+    def copy(self, x: Array, tag: str) -> Array:
+        """`x`, also a view of any strides, as one piece of memory: the buffer `tag`."""
         out = self.empty(tag, x.shape)
         self.xp.copyto(out, x, casting="unsafe")
         return out
