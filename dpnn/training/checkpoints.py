@@ -20,6 +20,7 @@ from dpnn.training.update import State
 
 NAME = "checkpoint.safetensors"
 KEY = "dpnn.checkpoint"
+FORMAT = 2  # what the numbers mean; before it, Adam kept means instead of sums
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Checkpoint:
 
     def __init__(self, folder: str, training: dict[str, Any]) -> None:
         self.path = f"{str(folder).rstrip('/')}/{NAME}"
-        self._training = json.loads(json.dumps(training))
+        self._training = json.loads(json.dumps({"format": FORMAT, **training}))
 
     def save(self, state: State, progress: Progress) -> None:
         arrays = {f"optimizer.{k}": v for k, v in state.optimizer.items() if _is_array(v)}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dpnn import Trainer, nn
+from dpnn.training import checkpoints
 
 RNG = np.random.default_rng(1)
 X = RNG.standard_normal((200, 4)).astype(np.float32)
@@ -32,6 +33,14 @@ def test_resumed_equals_undisturbed(tmp_path):
     assert resumed.history["val_loss"] == whole.history["val_loss"]
     again = fit(tmp_path / "ck", 5)  # nothing left to do
     assert np.array_equal(again.model.weights, whole.model.weights)
+
+
+def test_numbers_of_another_meaning_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "FORMAT", 1)
+    fit(tmp_path, 1)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"format = 1, this one has 2: delete it, or name another"):
+        fit(tmp_path, 2)
 
 
 def test_another_training_is_refused(tmp_path):
