@@ -5,8 +5,8 @@ scripts/bench.sh nn [WORD …] [--threads 1 2] [--seconds 4] [--parts] [--cpu]
 WORDs choose rows by name. Within a row the sides take turns, some steps each, until its seconds
 are spent; medians are printed, and dpnn's time as a multiple of torch's. float32, one batch in
 memory. The MLPs have a third side: the step written out by hand in NumPy. With several threads
-there are two lines a row: the matrix products of one network in threads, and dpnn's own way, the
-local engine: the batch in as many shards, a thread each.
+there are two lines a row: the matrix products of one network in threads, and dpnn's own way: the
+batch in as many shards, a task of the resident engine each, one thread a task.
 --parts adds dpnn's own split into forward with loss, backward, and update. --cpu, with one thread,
 counts the process's own CPU time: steady on a machine that has other work.
 """
@@ -14,6 +14,7 @@ counts the process's own CPU time: steady on a machine that has other work.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import subprocess
 import sys
@@ -23,12 +24,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from dpnn import nn
 from dpnn.data.shards import Shard
-from dpnn.engines.local import LocalEngine
 from dpnn.engines.protocol import Kind, Plan
-from dpnn.engines.worker import Program
+from dpnn.engines.resident.member import Member, Ticket
+from dpnn.engines.resident.root import Root
+from dpnn.engines.resident.roster import Roster
+from dpnn.engines.resident.secret import new_secret
+from dpnn.engines.worker import Program, Worker
 from dpnn.training.update import Update
 
 COLUMNS, WORDS, WIDTH = 20, 100_000, 8
@@ -158,33 +163,59 @@ class Step:
         self.parts.append((forward - start, backward - forward, end - backward))
 
 
-class ShardedStep:
-    """The same step by the local engine: rows gathered, checked for what is not finite, metrics."""
+class SharedStep:
+    """The same step by tasks of the resident engine, as plain processes: rows gathered, checked for
+    what is not finite, metrics, exchange.
+    """
 
-    def __init__(self, step: Step, row: Row, shards: int) -> None:
-        x = step.x if isinstance(step.x, dict) else {"": step.x}
-        cuts = [
-            slice(row.batch * i // shards, row.batch * (i + 1) // shards) for i in range(shards)
-        ]
-        parts = [{name: array[some] for name, array in x.items()} for some in cuts]
-        held = [
-            Shard(
-                part if row.columnwise else part[""],
-                step.y[some],
-                None,
-                np.arange(len(step.y[some])),
-            )
-            for part, some in zip(parts, cuts, strict=True)
-        ]
+    def __init__(self, step: Step, row: Row, tasks: int) -> None:
         net = step.net
-        self.engine = LocalEngine(Program(net.layer, net.input_shape, step.loss), held)
+        self.roster = Roster("127.0.0.1", new_secret())
+        self.root = Root(self.roster, (tasks, 0), patience=60)
+        self.roster.begin(1, tasks)
+        program = Program(net.layer, net.input_shape, step.loss)
+        ticket = Ticket(self.roster.address, self.roster.secret, 1, tasks, 0)
+        spawn = multiprocessing.get_context("spawn")  # no fork: torch has threads
+        self.processes = [
+            spawn.Process(target=serve, args=(ticket, i, program, shard(step, row, i, tasks)))
+            for i in range(tasks)
+        ]
+        for process in self.processes:
+            process.start()
         self.update = Update(net.layout, step.adam)
-        self.weights = self.engine.allocate(net.weights.size)
+        self.weights = self.root.allocate(net.weights.size)
         self.weights[...] = net.weights
         self.state = self.update.start(self.weights)
 
     def __call__(self) -> None:
-        self.update(self.state, self.engine.step(self.weights, Plan(Kind.TRAIN)))
+        sums = self.root.step(self.weights, Plan(Kind.TRAIN), self.assemble)
+        self.update(self.state, sums)
+
+    def assemble(self) -> None:
+        while not self.roster.complete:
+            for _ in self.roster.frames(0.1):
+                pass
+            if not all(process.is_alive() for process in self.processes):
+                sys.exit("a task has died")
+
+    def close(self) -> None:
+        self.root.close()
+        for process in self.processes:
+            process.join()
+
+
+def shard(step: Step, row: Row, index: int, count: int) -> Shard:
+    """One of `count` equal parts of the step's batch."""
+    some = slice(row.batch * index // count, row.batch * (index + 1) // count)
+    y = step.y[some]
+    x = {n: a[some] for n, a in step.x.items()} if isinstance(step.x, dict) else step.x[some]
+    return Shard(x, y, None, np.arange(len(y)))
+
+
+def serve(ticket: Ticket, place: int, program: Program, held: Shard) -> None:
+    """A task's process."""
+    with threadpool_limits(1, user_api="blas"):
+        Member(ticket, place, 0, Worker(program), {place: held}, {}).serve()
 
 
 def in_turns(sides: list[Callable[[], None]], seconds: float, clock: Clock) -> list[float]:
@@ -220,7 +251,6 @@ def compare(rows: list[Row], threads: int, seconds: float, parts: bool, clock: C
     import _hand_mlp
     import _torch_models
     import torch
-    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(threads)
     with threadpool_limits(threads, user_api="blas"):
@@ -246,9 +276,9 @@ def compare(rows: list[Row], threads: int, seconds: float, parts: bool, clock: C
                 split = (1e3 * statistics.median(part) for part in zip(*ours.parts, strict=True))
                 print("    forward {:.3f}, backward {:.3f}, update {:.3f}".format(*split))
             if threads > 1:
-                sharded = ShardedStep(ours, row, threads)
-                _line(f"    in {threads} shards", *in_turns([sharded, theirs], seconds, clock))
-                sharded.engine.close()
+                shared = SharedStep(ours, row, threads)
+                _line(f"    in {threads} tasks", *in_turns([shared, theirs], seconds, clock))
+                shared.close()
 
 
 def _line(label: str, mine: float, other: float, *hand: float) -> None:
