@@ -1,10 +1,11 @@
 """More of the same: layers, losses, optimizers and schedules beside the core of `dpnn.nn`.
 
 Each is written against the methods that its base in `dpnn.nn` names, and is found as `nn.GRU`,
-`nn.Lion`, … or by its name in a spec: the library extends without being touched. Some 560 lines of
+`nn.Lion`, … or by its name in a spec: the library extends without being touched. Some 600 lines of
 code, not counted among the 1,000 of `dpnn.nn`.
 """
 
+from dpnn.extras.gradcheck import gradient_check
 from dpnn.extras.layers import GELU, Add, Conv1D, LeakyReLU, PositionalEmbedding, Reshape, SiLU
 from dpnn.extras.layers import Softmax
 from dpnn.extras.lbfgs import LBFGS

@@ -73,7 +73,7 @@ class Add(Sequential, init=False):
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         ys = [ctx.add(name, layer, x) for name, layer in self.children().items()]
-        if any(y != ys[0] for y in ys):
+        if not ys or any(y != ys[0] for y in ys):
             raise ShapeError(f"expected branches of one shape, got {ys}")
         return {}, ys[0]
 

@@ -73,7 +73,7 @@ class LBFGS(Optimizer):
         end = self._search(at, start, first)
         np.add(here, np.float32(end.step) * direction, out=w)
         s, y = w - here, end.gradient - state["gradient"]
-        if _dot(s, y) > 1e-10 * _dot(y, y):
+        if _dot(s, y) > 1e-10 * _dot(y, y) > 0:
             state["s"] = np.concatenate([state["s"], s[None]])[-self.memory :]
             state["y"] = np.concatenate([state["y"], y[None]])[-self.memory :]
         elif end is start:

@@ -5,8 +5,9 @@ from math import prod
 import numpy as np
 
 from dpnn.nn.backend import Array
-from dpnn.nn.conv import Pair, pair
+from dpnn.nn.conv import pair
 from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
+from dpnn.nn.spec import Pair
 
 
 class MaxPool2D(Layer):

@@ -57,6 +57,10 @@ class Warmup(Schedule):
             return self.rate * min(step / self.steps, 1)
         return self.then(step - self.steps)
 
+    def observe(self, state: dict[str, Any], value: float) -> None:
+        if self.then is not None:
+            self.then.observe(state, value)
+
 
 class ReduceOnPlateau(Schedule):
     """rate, times factor whenever the loss has not fallen for more than `patience` epochs."""

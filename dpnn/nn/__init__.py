@@ -2,10 +2,11 @@
 
 NumPy or CuPy only, and less than 1,000 lines of code. Read it in this order: backend, params,
 layer, dense, activations, compose, losses, model, optim; then the other layers as you like. More
-layers, losses, optimizers and schedules, some 560 lines written against the same methods, live in
+layers, losses, optimizers and schedules, some 600 lines written against the same methods, live in
 `dpnn.extras` and are found here by their names too: `nn.LSTM`, `nn.Lion`.
 """
 
+from importlib import import_module
 from typing import Any
 
 from dpnn.nn.activations import ReLU, Sigmoid, Tanh
@@ -14,7 +15,6 @@ from dpnn.nn.backend import array_module
 from dpnn.nn.compose import Concatenate, Input, Residual, Sequential
 from dpnn.nn.conv import Conv2D
 from dpnn.nn.dense import Dense, Embedding
-from dpnn.nn.gradcheck import gradient_check
 from dpnn.nn.layer import Context, Layer, ShapeError
 from dpnn.nn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dpnn.nn.model import Network
@@ -26,7 +26,8 @@ from dpnn.nn.spec import find, from_spec, nearest, to_spec
 
 
 def __getattr__(name: str) -> Any:
+    extra = getattr(import_module("dpnn.extras"), name, None)
     try:
-        return find(name)
+        return extra if callable(extra) else find(name)
     except ValueError as error:
         raise AttributeError(f"dpnn.nn: {error}") from None

@@ -23,9 +23,9 @@ class MultiHeadAttention(Chain):
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         _, channels = expect(x, "T, C")
-        inputs = ctx.run.inputs if isinstance(ctx.run.inputs, dict) else ()
-        if channels % self.heads or self.mask not in ("", *inputs):
-            what = f"rows of {x}, inputs {[*inputs]}"
+        inputs = ctx.run.inputs if isinstance(ctx.run.inputs, dict) else {}
+        if channels % self.heads or (self.mask and inputs.get(self.mask) != x[:1]):
+            what = f"rows of {x}, inputs {inputs}"
             raise ShapeError(f"expected {self.heads} heads and mask {self.mask!r} to fit {what}")
         qkv = ctx.add("in", Dense(3 * channels, initializer="glorot"), x)
         seen = ctx.add("core", Attention(self.heads, self.causal, self.mask), qkv)
@@ -50,8 +50,10 @@ class Attention(Layer):
             turned = ctx.copy(k[some].swapaxes(2, 3), "turned")  # the product is quicker so
             part = xp.matmul(q[some], turned, out=chances[some])
             part *= q.shape[3] ** -0.5
-            self.hide(part, some, ctx)
+            tokens = self.hide(part, some, ctx)
             softmax(part, xp)
+            if tokens is not None:  # who sees nothing but padding sees nothing
+                part *= tokens
             xp.matmul(part, v[some], out=out[some])
         return y, (q, k, v, chances)
 
@@ -76,10 +78,15 @@ class Attention(Layer):
         shape = (*x.shape[:2], x.shape[2] // ctx.y[1], self.heads, ctx.y[1] // self.heads)
         return x.reshape(shape).transpose(2, 0, 3, 1, 4)
 
-    def hide(self, scores: Array, some: slice, ctx: Context) -> None:
-        """Take 1e30 from the scores that a time must not see."""
+    def hide(self, scores: Array, some: slice, ctx: Context) -> Array | None:
+        """Take 1e30 from the scores of padding, and more from those of times to come.
+
+        Returns 1 for tokens and 0 for padding, (B, 1, 1, T), where there is a mask.
+        """
         if self.causal:
-            scores += ctx.xp.triu(ctx.xp.full(scores.shape[2:], -1e30, scores.dtype), 1)
-        if self.mask:
-            padding = ctx.run.inputs[self.mask][some] == 0  # (B, T)
-            scores += (-1e30 * padding.astype(scores.dtype))[:, None, None]
+            scores += ctx.xp.triu(ctx.xp.full(scores.shape[2:], -2e30, scores.dtype), 1)
+        if not self.mask:
+            return None
+        tokens = (ctx.run.inputs[self.mask][some] != 0)[:, None, None].astype(ctx.dtype)
+        scores -= 1e30 * (1 - tokens)
+        return tokens

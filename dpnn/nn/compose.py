@@ -69,7 +69,7 @@ class Concatenate(Sequential, init=False):
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         ys = [ctx.add(name, layer, x) for name, layer in self.children().items()]
-        if any(not y or y[:-1] != ys[0][:-1] for y in ys):
+        if not ys or any(not y or y[:-1] != ys[0][:-1] for y in ys):
             raise ShapeError(f"expected branches that differ in the last axis alone, got {ys}")
         return {}, (*ys[0][:-1], sum(y[-1] for y in ys))
 

@@ -16,8 +16,7 @@ import numpy as np
 from dpnn.nn.backend import Array, blocks, parts
 from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
 from dpnn.nn.params import Param
-
-Pair = int | tuple[int, int]
+from dpnn.nn.spec import Pair
 
 
 class Conv2D(Layer):
@@ -36,6 +35,7 @@ class Conv2D(Layer):
     initializer: str = "auto"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.padding not in ("valid", "same"):
             raise ValueError(f"padding is 'valid' or 'same', not {self.padding!r}")
 
@@ -52,7 +52,7 @@ class Conv2D(Layer):
         *size, channels = expect(x, "H, W, C")
         counts = self.grid(size)[0].tolist()
         if min(counts) < 1 or channels % self.groups or self.filters % self.groups:
-            raise ShapeError(f"expected x that fits the kernel and the groups, got rows of {x}")
+            raise ShapeError(f"expected x that fits {self}, got rows of {x}")
         kernel = (*pair(self.kernel_size).tolist(), channels // self.groups, self.filters)
         bias = {"b": Param((self.filters,))} if self.bias else {}
         return {"W": Param(kernel, self.initializer), **bias}, (*counts, self.filters)
@@ -116,7 +116,8 @@ class Conv2D(Layer):
 
 
 def pair(size: Pair) -> np.ndarray:
-    return np.array(size if isinstance(size, tuple) else (size, size))
+    down, right = size if isinstance(size, tuple) else (size, size)
+    return np.array((down, right))
 
 
 def _every(x: Array, start: Any, steps: Array) -> Array:

@@ -51,9 +51,10 @@ class Embedding(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         ids = x.reshape(-1).astype(int)
-        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.words:
-            outside = f"{int(ids.min())} to {int(ids.max())}"
-            raise ValueError(f"{ctx.name} takes numbers from 0 to {self.words - 1}, got {outside}")
+        inside = not ids.size or 0 <= int(ids.min()) <= int(ids.max()) < self.words
+        if not inside or (ids != x.reshape(-1)).any():
+            name, got = ctx.name or "Embedding", f"got {x.min()} to {x.max()}"
+            raise ValueError(f"{name} takes whole numbers from 0 to {self.words - 1}, {got}")
         y = ctx.empty("y", (*x.shape, self.units))
         ctx.xp.take(p["W"], ids, axis=0, out=y.reshape(-1, self.units))
         return y, ids

@@ -49,14 +49,14 @@ def expect(x: Rows, axes: str) -> Shape:
     return x
 
 
-class Layer(Spec):
+class Layer(Spec, base=True):
     """Base of all layers: no parameters, and rows keep their shape."""
 
     chained: ClassVar[bool] = False  # its children feed each other (Sequential), not side by side
     activation: ClassVar[str] = ""  # "relu": rectifies, so the weights before it begin larger
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        return {}, x
+        return {}, expect(x, "…")
 
     def forward(self, p: Views, x: Any, ctx: Context) -> tuple[Array, Cache]:
         raise NotImplementedError

@@ -14,7 +14,7 @@ from dpnn.nn.params import Shape
 from dpnn.nn.spec import Spec
 
 
-class Loss(Spec):
+class Loss(Spec, base=True):
     """Base of the losses that compare number by number: z and y (B, …).
 
     `task` is "classes", "binary" or "values": what the targets are.
@@ -75,12 +75,18 @@ class SoftmaxCrossEntropy(Loss):
     def row_weights(self, y: Array, w: Array | None) -> Array | None:
         if self.class_weights is None:
             return w
-        own = array_module(y).asarray(self.class_weights, "float32")[y.astype(int)]
+        own = array_module(y).asarray(self.class_weights, "float32")[y.reshape(-1).astype(int)]
         return own if w is None else own * w
 
     def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
         xp, classes, smooth = ctx.xp, z.shape[-1], self.label_smoothing
         logits, classes_of = z.reshape(-1, classes), y.reshape(-1).astype(int)
+        if len(classes_of) != len(logits):
+            name, rows = type(self).__name__, z.shape[1:-1]
+            raise ValueError(f"{name} expected class numbers in rows of {rows}, got {y.shape[1:]}")
+        if len(logits) and not 0 <= int(classes_of.min()) <= int(classes_of.max()) < classes:
+            outside = f"{int(classes_of.min())} to {int(classes_of.max())}"
+            raise ValueError(f"class numbers lie from 0 to {classes - 1}, got {outside}")
         right = (xp.arange(len(classes_of)), classes_of)
         e = ctx.empty("dz", logits.shape)
         xp.subtract(logits, logits.max(axis=1, keepdims=True), out=e)

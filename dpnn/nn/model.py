@@ -76,15 +76,21 @@ class Network:
             got = {name: got[name] for name in expected}  # others may ride along
         if got != expected:
             raise ValueError(f"the model expected rows of shape {expected}, got {got}")
+        if isinstance(x, dict) and len({len(v) for v in x.values()}) > 1:
+            raise ValueError(f"inputs of different lengths: {each(x, len)}")
         self.run.training, self.run.key, self.run.inputs = training, key, x
         return self.context.forward(x)
 
     def loss(self, z: Array, y: Array, loss: Loss, weight: Array | None = None) -> Any:
         """(loss sum, dz) of an output."""
+        if not len(z) == len(y) == len(z if weight is None else weight):
+            weights = "" if weight is None else f" and {len(weight)} weights"
+            raise ValueError(f"{len(z)} rows of outputs, but {len(y)} targets{weights}")
         return loss(z, y, weight, self._loss_context)
 
     def backward(self, dz: Array) -> Any:
         """Fills the gradient from that of the last forward's output; returns dx or None."""
+        self.gradient[self.layout.trained :].fill(0)  # state below all that is trained is skipped
         return self.context.backward(dz)
 
     def loss_and_gradients(

@@ -31,7 +31,7 @@ class Schedule(Spec):
         """Hears an epoch's loss; may change state["scale"], which multiplies the rate."""
 
 
-class Optimizer(Spec):
+class Optimizer(Spec, base=True):
     """Base of all optimizers: makes the state, walks the blocks. η is the learning rate."""
 
     learning_rate: float | Schedule = 0.01
@@ -107,9 +107,8 @@ class Adam(Optimizer):
         g *= g
         v *= self.beta2
         v += g
-        first, second = (
-            (1 - beta) / (1 - beta ** state["step"]) for beta in (self.beta1, self.beta2)
-        )  # m̂ = first m, v̂ = second v
+        first = (1 - self.beta1) / (1 - self.beta1 ** state["step"])  # m̂ = first m
+        second = (1 - self.beta2) / (1 - self.beta2 ** state["step"])  # v̂ = second v
         xp.sqrt(v, out=g)
         g += self.epsilon / sqrt(second)
         xp.divide(m, g, out=g)

@@ -46,14 +46,15 @@ class Dropout(Layer):
     rate: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"Dropout rate is the probability of dropping, not {self.rate}")
+        super().__post_init__()
+        if self.rate >= 1:
+            raise ValueError(f"Dropout: rate is the probability of dropping, not {self.rate}")
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         x = ctx.floats(x)
         if not ctx.run.training or self.rate == 0:
             return x, None
-        threshold = round(self.rate * 65536)  # 16 random bits a value
+        threshold = min(round(self.rate * 65536), 65535)  # 16 random bits a value
         words = ctx.rng().bit_generator.random_raw(-(-x.size // 4))
         bits = ctx.xp.asarray(words.view("uint16")[: x.size].reshape(x.shape))
         mask = ctx.empty("mask", x.shape)

@@ -2,25 +2,56 @@
 
 {"type": "Dense", "units": 256}: the type is the class's name, the rest its fields; fields that
 hold their default are left out. A type that is not in the registry is an error, so a file can
-never name code.
+never name code. What a field may not be is said when the object is made.
 """
 
 import dataclasses
 import difflib
 from importlib import import_module
+from math import inf
 from typing import Any, dataclass_transform
 
 REGISTRY: dict[str, type] = {}
+Pair = int | tuple[int, int]
+_COUNTS = (int, Pair, Pair | None, tuple[int, ...])  # types of fields that are counts, from 1 on
+# By the names of fields: shares lie from 0 up to 1, rates from 0 on.
+_SHARES = ("beta1", "beta2", "label_smoothing", "momentum", "q", "rho", "warmup")
+_RATES = ("class_weights", "delta", "epsilon", "learning_rate", "patience", "rate", "weight_decay")
+_LIMITS = dict.fromkeys(_SHARES, (0, 1)) | dict.fromkeys(_RATES, (0, inf))
 
 
 @dataclass_transform(frozen_default=True)
 class Spec:
-    """Base of all that a spec can name: a subclass becomes a frozen dataclass in the registry."""
+    """Base of all that a spec can name: a subclass becomes a frozen dataclass in the registry.
 
-    def __init_subclass__(cls, init: bool = True) -> None:
+    ValueError for a field that cannot be the count, share or rate that its type or name says.
+    """
+
+    def __init_subclass__(cls, init: bool = True, base: bool = False) -> None:
         dataclasses.dataclass(frozen=True, init=init)(cls)
-        if Spec not in cls.__bases__:  # Layer, Loss, Optimizer, Schedule are no layer, loss, …
+        if not base:  # Layer, Loss and Optimizer are no layer, loss, …
             REGISTRY[cls.__name__] = cls
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value, count = plain(getattr(self, field.name)), field.type in _COUNTS
+            object.__setattr__(self, field.name, value)
+            limits = _LIMITS.get(field.name, (1, inf) if count else None)
+            if value is None or limits is None or isinstance(value, Spec):
+                continue
+            numbers = value if isinstance(value, tuple) and field.type is not int else (value,)
+            kind, (low, high) = int if count else int | float, limits
+            if not all(isinstance(n, kind) and low <= n < high for n in numbers):
+                wanted = f"{'whole ' * count}numbers from {low}{' up to 1' * (high == 1)}"
+                raise ValueError(
+                    f"{type(self).__name__}.{field.name} takes {wanted}, not {value!r}"
+                )
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers and arrays, and lists, as Python's numbers and tuples."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(plain(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def to_spec(obj: Any) -> Any:

@@ -145,6 +145,8 @@ class Fit:
         weights = self.state.weights[: self.network.layout.trained]
         assert isinstance(self.trainer.optimizer, LBFGS)
         self.trainer.optimizer.iterate(self.state.optimizer, weights, evaluate)
+        if not tail.size:  # it can't go on: the figures are those of where it stands
+            evaluate()
         return tail
 
     def _evaluate(self, epoch: int) -> dict[str, float]:

@@ -32,6 +32,30 @@ def test_gradients_add_up_over_rows(case: Case) -> None:
     np.testing.assert_allclose(whole, parts, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_who_sees_padding_alone_sees_nothing(causal: bool) -> None:
+    layer = nn.Sequential(nn.Input("x"), nn.MultiHeadAttention(2, causal=causal, mask="t"))
+    x = np.random.default_rng(0).standard_normal((3, 4, 4))
+    tokens = np.array([[0, 0, 1, 2], [0, 0, 0, 0], [3, 0, 1, 0]])
+    assert nn.gradient_check(layer, {"x": x, "t": tokens}) < 1e-6
+    net = layer.build({"x": (4, 4), "t": (4,)}, dtype=np.float64)
+    before = net.predict({"x": x, "t": tokens})
+    bias = net.parameters["MultiHeadAttention[1].out.b"]
+    blind = [(1, slice(None))] + [(0, slice(2))] * causal
+    for row, times in blind:
+        assert np.array_equal(before[row, times], np.broadcast_to(bias, before[row, times].shape))
+    x[:, 3] += 10
+    unmoved = slice(3) if causal else slice(0)
+    assert np.array_equal(net.predict({"x": x, "t": tokens})[:, unmoved], before[:, unmoved])
+
+
+def test_backward_overwrites_state_below_all_that_is_trained() -> None:
+    net = nn.Sequential(nn.Normalization(), nn.Dense(2)).build(3)
+    net.gradient[:] = np.nan
+    net.backward(net.forward(np.ones((4, 3), np.float32), True))
+    assert np.isfinite(net.gradient).all()
+
+
 @pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_backward_overwrites(case: Case) -> None:
     """Contract 6: whatever stands in the gradient, all of it is overwritten, at every batch."""

@@ -1,5 +1,7 @@
 """What a user did wrong, said with the layer's name and the numbers."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def test_a_layer_that_does_not_fit_says_so_and_where(
     assert str(error.value).startswith(f"{type(layer).__name__}[1]")
 
 
-@pytest.mark.parametrize("words", [[-1, 2], [0, 5], [7, 1]])
+@pytest.mark.parametrize("words", [[-1, 2], [0, 5], [7, 1], [0.5, 1.0]])
 def test_words_outside_of_the_table(words: list[int]) -> None:
     net = nn.Sequential(nn.Embedding(5, 2)).build(())
     with pytest.raises(ValueError, match=r"Embedding\[0\].* 0 to 4"):
@@ -42,6 +44,86 @@ def test_words_outside_of_the_table(words: list[int]) -> None:
 def test_dropout_rates(rate: float) -> None:
     with pytest.raises(ValueError, match=str(rate)):
         nn.Dropout(rate)
+
+
+REFUSED = [
+    (lambda: nn.Dense(0), "Dense.units takes whole numbers from 1, not 0"),
+    (lambda: nn.Dense(2.5), "Dense.units takes whole numbers from 1, not 2.5"),
+    (lambda: nn.Dense((2, 3)), "Dense.units"),
+    (lambda: nn.Conv2D(2, 3, strides=(1, 0)), r"Conv2D.strides .* not \(1, 0\)"),
+    (lambda: nn.Conv2D(2, (3, -1)), "Conv2D.kernel_size"),
+    (lambda: nn.Conv2D(2, 3, dilation=0), "Conv2D.dilation"),
+    (lambda: nn.Conv2D(4, 3, groups=0), "Conv2D.groups"),
+    (lambda: nn.Conv1D(2, 3, strides=0), "Conv1D.strides"),
+    (lambda: nn.MaxPool2D(2, 0), "MaxPool2D.strides"),
+    (lambda: nn.MultiHeadAttention(0), "MultiHeadAttention.heads"),
+    (lambda: nn.LSTM(-1), "LSTM.units"),
+    (lambda: nn.Embedding(5, 0), "Embedding.units"),
+    (lambda: nn.Reshape((-1, 3)), "Reshape.shape"),
+    (lambda: nn.LayerNorm(epsilon=-1.0), "LayerNorm.epsilon takes numbers from 0, not -1.0"),
+    (lambda: nn.BatchNorm(momentum=1.0), "BatchNorm.momentum takes numbers from 0 up to 1"),
+    (lambda: nn.SoftmaxCrossEntropy(label_smoothing=1.5), "label_smoothing"),
+    (lambda: nn.SoftmaxCrossEntropy(class_weights=(1.0, -1.0)), "class_weights"),
+    (lambda: nn.Quantile(2.0), "Quantile.q"),
+    (lambda: nn.Huber(-1.0), "Huber.delta"),
+    (lambda: nn.SGD(-0.1), "SGD.learning_rate"),
+    (lambda: nn.SGD("0.1"), "SGD.learning_rate takes numbers from 0, not '0.1'"),
+    (lambda: nn.Adam(float("nan")), "Adam.learning_rate"),
+    (lambda: nn.Adam(beta1=1.0), "Adam.beta1"),
+    (lambda: nn.SGD(0.1, momentum=1.5), "SGD.momentum"),
+    (lambda: nn.LBFGS(evaluations=0), "LBFGS.evaluations"),
+    (lambda: nn.CosineDecay(0.1, 0), "CosineDecay.steps"),
+    (lambda: nn.OneCycle(0.1, 10, warmup=1.0), "OneCycle.warmup"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), REFUSED, ids=lambda v: str(v)[:40])
+def test_fields_that_cannot_be(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_kernel_of_one_side() -> None:
+    with pytest.raises(ValueError, match="expected 2"):
+        nn.Conv2D(2, (3,)).build((5, 5, 1))
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU(), nn.Rescale(2.0), nn.Residual(nn.ReLU())])
+def test_several_inputs_for_a_layer_of_one(layer: nn.Layer) -> None:
+    with pytest.raises(nn.ShapeError, match="expected x of shape"):
+        layer.build({"a": (3,), "b": (3,)})
+
+
+@pytest.mark.parametrize("layer", [nn.Add(), nn.Concatenate()])
+def test_no_branches(layer: nn.Layer) -> None:
+    with pytest.raises(nn.ShapeError, match="branches"):
+        layer.build(3)
+
+
+def test_a_mask_of_another_length() -> None:
+    with pytest.raises(nn.ShapeError, match="mask 't'"):
+        nn.Sequential(nn.Input("x"), nn.MultiHeadAttention(2, mask="t")).build(
+            {"x": (4, 2), "t": (3,)}
+        )
+
+
+@pytest.mark.parametrize("y", [[0], [0, 1], [0, 1, 2, 3], [-1, 0, 1], np.eye(3)])
+def test_class_numbers_that_do_not_fit(y: list[int]) -> None:
+    net = nn.Dense(3).build(2)
+    with pytest.raises(ValueError, match=r"targets|class numbers"):
+        net.loss(np.zeros((3, 3), np.float32), np.array(y), nn.SoftmaxCrossEntropy())
+
+
+def test_rows_that_do_not_match() -> None:
+    net = nn.Add(nn.Input("a"), nn.Input("b")).build({"a": (2,), "b": (2,)})
+    x = {"a": np.zeros((3, 2), np.float32), "b": np.zeros((1, 2), np.float32)}
+    with pytest.raises(ValueError, match=r"different lengths: \{'a': 3, 'b': 1\}"):
+        net.forward(x)
+    z, y = np.zeros((2, 3), np.float32), np.zeros((3, 2))
+    with pytest.raises(ValueError, match="2 rows of outputs, but 3 targets"):
+        net.loss(z, y, nn.MeanSquaredError())
+    with pytest.raises(ValueError, match="2 targets and 1 weights"):
+        net.loss(z, z, nn.MeanSquaredError(), np.ones(1))
 
 
 def test_padding_names() -> None:

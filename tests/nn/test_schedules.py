@@ -9,6 +9,7 @@ import pytest
 from dpnn import nn
 
 SCHEDULES = [
+    nn.Schedule(0.1),
     nn.StepDecay(0.1, 10, 0.5),
     nn.ExponentialDecay(0.1, 10, 0.5),
     nn.CosineDecay(0.1, 100, 0.1),
@@ -65,6 +66,15 @@ def test_plateaus_lower_the_rate() -> None:
         optimizer.observe(state, loss)
         rates.append(optimizer.rate(state))
     assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2]
+
+
+def test_plateaus_lower_the_rate_after_a_warmup() -> None:
+    optimizer = nn.SGD(nn.Warmup(0.1, 2, nn.ReduceOnPlateau(0.1, patience=0)))
+    state = optimizer.init(nn.Dense(1).build(1).layout)
+    for _ in range(3):
+        optimizer.observe(state, 1.0)
+    state["step"] = 5
+    assert optimizer.rate(state) == pytest.approx(0.001)
 
 
 def test_a_schedule_sets_the_step() -> None:

@@ -1,5 +1,8 @@
 """Specs of whole models, and errors that name the nearest right name."""
 
+import json
+
+import numpy as np
 import pytest
 
 from dpnn import nn
@@ -36,6 +39,14 @@ def test_a_model_keeps_its_parameters_names() -> None:
 def test_errors(spec: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         nn.from_spec(spec)
+
+
+def test_numpys_numbers_and_lists_become_plain() -> None:
+    model = nn.Sequential(nn.Dense(np.int64(3)), nn.Conv2D(2, [3, np.int32(2)]))
+    loss = nn.SoftmaxCrossEntropy(class_weights=np.array([1.0, 2.0], np.float32))
+    for thing in (model, loss):
+        assert nn.from_spec(json.loads(json.dumps(nn.to_spec(thing)))) == thing
+    assert model.layers[1].kernel_size == (3, 2)
 
 
 def test_layers_are_frozen_and_compare_by_value() -> None:

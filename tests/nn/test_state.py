@@ -40,6 +40,15 @@ def test_running_statistics_serve_outside_of_training() -> None:
     assert not np.allclose(net.forward(x, True), (x - 2) / 2)
 
 
+def test_gradients_outside_of_training_take_statistics_for_constants() -> None:
+    net = nn.Network(nn.BatchNorm(), 3, dtype=np.float64, needs_dx=True).init(0)
+    net.parameters["variance"][...] = 4
+    x, dz = shards((3,), (5, 5))
+    net.forward(x)
+    np.testing.assert_allclose(net.backward(dz), dz * (4 + 1e-5) ** -0.5, rtol=1e-12)
+    np.testing.assert_allclose(net.gradients["gamma"], (dz * x).sum(0) * (4 + 1e-5) ** -0.5)
+
+
 def test_moments_of_shards_are_those_of_all_rows() -> None:
     model = nn.Sequential(nn.Rescale(0.5), nn.Normalization(), nn.Dense(2))
     net, parts = model.build((4, 3)), shards((4, 3), (5, 1, 8))

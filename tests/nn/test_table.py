@@ -4,7 +4,7 @@ from dpnn import extras, nn
 from tests.nn.cases import CASES, LOSSES, OPTIMIZERS
 from tests.nn.test_schedules import SCHEDULES
 
-WITHOUT_A_ROW = {"Layer", "Loss", "Optimizer", "Schedule"}
+WITHOUT_A_ROW = {"Layer", "Loss", "Optimizer"}
 
 
 def offered(base: type) -> set[str]:

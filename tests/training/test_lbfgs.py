@@ -94,6 +94,15 @@ def test_trains_on_full_batches_and_goes_on_from_a_checkpoint(tmp_path):
     assert np.array_equal(fit(12, str(tmp_path)).model.weights, whole.model.weights)
 
 
+def test_goes_on_when_it_has_arrived():
+    x = RNG.standard_normal((200, 5)).astype(np.float32)
+    for loss, y in ((nn.MeanSquaredError(), x.sum(axis=1)), (nn.Poisson(), np.zeros(200))):
+        trainer = Trainer(nn.Dense(1), loss, optimizer=nn.LBFGS(), epochs=100, progress=False)
+        losses = trainer.fit((x, y.astype(np.float32)), num_shards=1).history["loss"]
+        assert len(losses) == 100
+        assert losses[-1] < 1e-6
+
+
 def test_refuses_what_would_bend_the_gradient():
     with pytest.raises(ValueError, match="no clip_norm and no ema"):
         Trainer(nn.Dense(1), nn.MeanSquaredError(), optimizer=nn.LBFGS(), clip_norm=1.0)
