@@ -115,6 +115,8 @@ def is_whole(handle: Handle) -> bool:
 def delete_shard(handle: Handle) -> None:
     """Processes that have it mapped keep their pages."""
     shutil.rmtree(handle.path, ignore_errors=True)
+    with contextlib.suppress(OSError):  # others of its run are still there
+        Path(handle.path).parent.rmdir()
 
 
 def _mapped(handle: Handle, name: str, dtype: str, shape: Shape) -> np.ndarray:

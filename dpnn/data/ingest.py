@@ -23,6 +23,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -124,13 +125,19 @@ class SparkShards:
         return self.guarded(lambda: [_unpacked(*p) for p in self.rdd.map(_packed).collect()])
 
     def close(self) -> None:
-        """Delete the files as far as they can be reached, and let Spark forget the handles."""
+        """Delete the files as far as they can be reached, and let Spark forget the handles.
+
+        What can't be reached goes with the application: no reason to fail a fit.
+        """
         if self._closed or self.sc._jsc is None:  # the context was stopped: Spark has cleaned up
             return
         self._closed = True
-        try:
-            self._cached.foreach(_delete)
-        finally:
+        with suppress(Exception):
+            if _held(self._cached) == self.num_shards:
+                self._cached.foreach(_delete)  # on the hosts that have them
+            else:  # Spark would make the lost ones again
+                self.sc.parallelize(self.handles, self.num_shards).foreach(delete_shard)
+        with suppress(Exception):
             self._cached.unpersist()
 
     def __enter__(self) -> SparkShards:
@@ -180,6 +187,7 @@ def ingest(
     frame, spec = resolve(df, inputs, label, weight, num_classes)
     ship(sc)
     cached = _lay_down(frame, spec, num_shards)
+    facts: list[dict] = []
     before = sc.getLocalProperty("spark.job.description")
     try:
         sc.setJobDescription(f"dpnn ingest into {num_shards} shards")
@@ -187,7 +195,10 @@ def ingest(
         _check(facts, spec)
         return SparkShards(sc, cached, facts, source.describe(df, inputs, label, weight))
     except BaseException:
-        cached.unpersist()
+        with suppress(Exception):
+            if facts:
+                cached.foreach(_delete)
+            cached.unpersist()
         raise
     finally:
         sc.setJobDescription(before)  # type: ignore[arg-type]
@@ -264,6 +275,13 @@ def _verified(
 def _damaged(facts: Iterable[dict], layout: Layout) -> Iterator[dict]:
     for fact in facts:
         yield {**fact, "whole": is_whole(_handle(fact, layout))}
+
+
+def _held(cached: RDD) -> int:
+    """How many of its partitions Spark still has."""
+    context: Any = cached.ctx._jsc.sc()
+    held = (i.numCachedPartitions() for i in context.getRDDStorageInfo() if i.id() == cached.id())
+    return next(held, 0)
 
 
 def _delete(fact: dict) -> None:

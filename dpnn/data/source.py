@@ -49,7 +49,8 @@ def describe(
 
 def first_line(error: BaseException) -> str:
     """The message of a Spark error without its plan, position and trace."""
-    text = str(error).strip().splitlines()
+    said = error.java_exception.toString() if isinstance(error, Py4JJavaError) else str(error)
+    text = said.strip().splitlines()
     return text[0].split(" SQLSTATE")[0] if text else type(error).__name__
 
 

@@ -31,8 +31,6 @@ from dpnn.engines.worker import Worker
 
 _SEATS = 2  # fits that a Python worker serves in turn without starting over
 _BYTEARRAY = b"\x80\x05\x96"  # how a large bytearray's pickle begins; 8 bytes of length follow
-# What no retry mends: it goes to the driver as a value, and not four times as a failed task.
-_FINAL = (ShardError, MissingShard, ValueError, TypeError, LookupError, ArithmeticError)
 
 _seats: dict[str, Seat] = {}
 
@@ -91,7 +89,9 @@ def compute(
             part.sums = seat.worker.run(plan, handle.shard, data)
             took = (ready - start, perf_counter() - ready)
             part.reports = [(handle.shard, socket.gethostname(), *took)]
-        except _FINAL as error:
+        except (OSError, MemoryError):  # a retry may mend it, perhaps elsewhere
+            raise
+        except Exception as error:  # goes to the driver as a value, not four times as a failed task
             part.error = _describe(error, handle.shard)
         yield part
 

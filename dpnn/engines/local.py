@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from time import perf_counter, thread_time
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -15,6 +17,30 @@ from dpnn.engines.sums import total
 from dpnn.engines.worker import Program, Worker
 
 QUICK = 0.0005  # seconds of all shards' work that threads would only make longer
+
+
+class _OneBlasThread:
+    """BLAS keeps to one thread while any engine of this process is open."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._engines = 0
+        self._limits: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._engines:
+                self._limits = ThreadpoolController().limit(limits=1, user_api="blas")
+            self._engines += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._engines -= 1
+            if not self._engines:
+                self._limits.restore_original_limits()
+
+
+_one_blas_thread = _OneBlasThread()
 
 
 class LocalEngine:
@@ -33,7 +59,8 @@ class LocalEngine:
         self._bound: np.ndarray | None = None
         self._work: dict[Kind, float] = {}  # seconds of a core that the last step took
         self._pool = ThreadPoolExecutor(min(shards, os.cpu_count() or 1), "dpnn-shard")
-        self._limits = ThreadpoolController().limit(limits=1, user_api="blas")
+        self._open = True
+        _one_blas_thread.enter()
 
     def allocate(self, size: int) -> np.ndarray:
         return np.zeros(size, np.float32)
@@ -62,7 +89,9 @@ class LocalEngine:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self._limits.restore_original_limits()
+        if self._open:
+            self._open = False
+            _one_blas_thread.leave()
 
     def _run(self, plan: Plan, shard: int, data: Shard) -> tuple[Sums, float, float]:
         start, before = perf_counter(), thread_time()

@@ -17,7 +17,7 @@ def open_engine(
 
     train, validation: lists of `Shard` in this process, or `SparkShards`.
     """
-    reason = ""
+    reason, asked = "", name
     if name == "auto":
         if isinstance(train, list):
             name = "local"
@@ -29,17 +29,22 @@ def open_engine(
         from dpnn.engines.local import LocalEngine
 
         return LocalEngine(program, train, validation), name, reason
-    if name == "job":
-        from dpnn.engines.job import JobEngine
+    if name == "resident":
+        from dpnn.engines.auto import encryption
+        from dpnn.engines.resident.engine import ResidentEngine
 
-        if train.sc.getConf().get(_UNIX_SOCKETS, "false") != "true":
-            reason = f"{reason}; " if reason else ""
-            reason += f"{_UNIX_SOCKETS} is off: true would save 30 to 40 ms a step"
-        return JobEngine(program, train, validation), name, reason
-    from dpnn.engines.auto import encryption
-    from dpnn.engines.resident.engine import ResidentEngine
+        if key := encryption(train):
+            reason = f"{key} is on, but this engine's vectors travel between hosts in clear: "
+            reason += "engine='job' leaves them to Spark"
+        try:
+            return ResidentEngine(program, train, validation), name, reason
+        except OSError as error:
+            if asked != "auto":
+                raise
+            reason = f"the driver can't listen on its own address: {error}"
+    from dpnn.engines.job import JobEngine
 
-    if key := encryption(train):
-        reason = f"{key} is on, but this engine's vectors travel between hosts in clear: "
-        reason += "engine='job' leaves them to Spark"
-    return ResidentEngine(program, train, validation), name, reason
+    if train.sc.getConf().get(_UNIX_SOCKETS, "false") != "true":
+        reason = f"{reason}; " if reason else ""
+        reason += f"{_UNIX_SOCKETS} is off: true would save 30 to 40 ms a step"
+    return JobEngine(program, train, validation), "job", reason

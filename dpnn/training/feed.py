@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from dpnn.data.arrays import from_arrays, input_shape
 from dpnn.data.checks import Span, span, span_of
 
 Part = tuple[Any, np.ndarray, np.ndarray | None]  # X, y, row weights
+# What Spark has no type for, and the next type that holds the same numbers.
+_WIDER = {"u1": np.int16, "u2": np.int32, "u4": np.int64, "f2": np.float32}
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,16 @@ class Feed:
                 f"validation rows have the shape {_row_shape(self.validation)}, training rows "
                 f"{self.input_shape}: give both the same columns"
             )
+        outputs = network.output_shape
+        wanted = outputs[:-1] if loss.task == "classes" else outputs
+        for name, shards in (("training", self.train), ("validation", self.validation)):
+            shape = _label_shape(shards)
+            if shape is not None and prod(shape) != prod(wanted):
+                raise ValueError(
+                    f"{name} labels are {prod(shape)} to a row, but {type(loss).__name__} takes "
+                    f"{prod(wanted)} with the model's outputs {outputs}: change the last layer, "
+                    "the loss or the label"
+                )
         if loss.task == "values":
             return
         top = network.output_shape[-1] - 1 if loss.task == "classes" else 1
@@ -184,7 +197,9 @@ def _frame(part: Part) -> tuple[Any, Columns]:
 def _arrow(array: np.ndarray) -> Any:
     import pyarrow as pa
 
-    values = pa.array(np.ascontiguousarray(array).reshape(-1))
+    kind = array.dtype.newbyteorder("=")
+    flat = np.ascontiguousarray(array, _WIDER.get(kind.str[1:], kind)).reshape(-1)
+    values = pa.array(flat)
     for width in reversed(array.shape[1:]):
         values = pa.FixedSizeListArray.from_arrays(values, width)
     return values
@@ -197,6 +212,14 @@ def _row_shape(shards: Any) -> Any:
         if 0 in one:
             raise ValueError(f"input {name!r} has rows of shape {one}: there is nothing in them")
     return shape
+
+
+def _label_shape(shards: Any) -> tuple[int, ...] | None:
+    """The shape of one row's label; None where there are no labels."""
+    if isinstance(shards, list):
+        return None if shards[0].y is None else shards[0].y.shape[1:]
+    layout = () if shards is None else shards.layout
+    return next((tuple(shape) for name, _, shape in layout if name == "y"), None)
 
 
 def _labels(shards: Any) -> Span | None:

@@ -1,5 +1,7 @@
 """What cannot be trained on is told in one line, with the numbers and the cure."""
 
+from pathlib import Path
+
 import pytest
 
 from dpnn.data.checks import DataError
@@ -48,6 +50,17 @@ def test_bad_values(df, inputs, told):
     with pytest.raises(DataError, match=told) as error:
         ingest(df, inputs, "label", num_shards=3)
     assert "\n" not in str(error.value)
+
+
+def test_bad_rows_leave_no_files(df):
+    with ingest(df, "good", "label", num_shards=3) as shards:
+        (root,) = {Path(h.path).parent.parent for h in shards.handles}
+        before = set(root.glob("dpnn-*"))
+        for inputs in ("age", "nan", "ragged"):
+            with pytest.raises(DataError):
+                ingest(df, inputs, "label", num_shards=3)
+        assert set(root.glob("dpnn-*")) == before
+    assert not set(root.glob("dpnn-*")) & {Path(h.path).parent for h in shards.handles}
 
 
 def test_bad_labels_and_weights(df):

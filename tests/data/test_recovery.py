@@ -135,3 +135,22 @@ def test_close_deletes_the_files_and_may_be_called_twice(shards):
     shards.close()
     shards.close()
     assert not any(p.exists() for p in paths)
+
+
+def test_close_makes_nothing_again_to_delete_it(shards, monkeypatch):
+    paths, computed = [Path(h.path) for h in shards.handles], []
+    shards._cached.unpersist(blocking=True)
+    monkeypatch.setattr(shards._cached, "foreach", computed.append)
+    shards.close()
+    assert not computed
+    assert not any(p.exists() for p in paths)
+    assert not list(paths[0].parent.parent.glob(f"{paths[0].parent.name}*"))
+
+
+def test_files_that_cannot_be_deleted_are_no_error(shards, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("Job aborted due to stage failure")
+
+    monkeypatch.setattr(shards._cached, "foreach", broken)
+    shards.close()
+    assert shards._cached.is_cached is False

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ import pytest
 from dpnn import nn
 from dpnn.data.ingest import ingest
 from dpnn.engines.local import LocalEngine
+from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import EngineUnavailable, Kind, Plan, ShardError
 from dpnn.engines.resident.engine import ResidentEngine
+from dpnn.engines.resident.submission import own_address
 from dpnn.engines.worker import Program
 
 ROWS = 1003
@@ -164,6 +167,39 @@ def test_lost_files_are_made_again(spark_session):
         finally:
             engine.close()
         assert np.isfinite(weights).all()
+
+
+def test_a_cancelled_job_is_not_sent_again(data, spark_context):
+    engine = ResidentEngine(PROGRAM, data[2], data[3])
+
+    def cancel(step, weights):
+        if step == 2:
+            spark_context.cancelAllJobs()
+            engine._job._thread.join(10)
+
+    try:
+        with pytest.raises(RuntimeError, match=r"^the fit's Spark job was cancelled: Job \d+ canc"):
+            train(engine, before=cancel)
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(("host", "bare"), [("[::1]", "::1"), ("10.0.0.7", "10.0.0.7")])
+def test_addresses_as_sockets_want_them(host, bare):
+    sc = SimpleNamespace(
+        master="spark://there:7077",
+        getConf=lambda: {"spark.driver.host": host},
+    )
+    assert own_address(sc) == (bare, bare)
+
+
+def test_auto_takes_the_job_engine_where_the_driver_cannot_listen(data, monkeypatch):
+    monkeypatch.setattr("dpnn.engines.resident.engine.own_address", lambda sc: ("192.0.2.1", ""))
+    engine, name, why = open_engine("auto", PROGRAM, data[2], None)
+    engine.close()
+    assert (name, "can't listen" in why) == ("job", True)
+    with pytest.raises(OSError, match="assign requested address"):
+        open_engine("resident", PROGRAM, data[2], None)
 
 
 def test_tasks_that_never_come(data):

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from dpnn import Trainer, nn
+from dpnn.data.arrays import from_arrays
+from dpnn.engines.local import LocalEngine
+from dpnn.engines.worker import Program
 
 RNG = np.random.default_rng(3)
 MODEL = nn.Sequential(nn.Dense(24), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
@@ -62,3 +66,36 @@ def test_arrays_on_spark(spark_session):
         for e in ("local", "job")
     ]
     assert np.array_equal(*weights)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "float16", ">f4", ">i2"])
+def test_arrays_of_types_that_spark_lacks(spark_session, dtype):
+    x = np.random.default_rng(0).integers(0, 200, (90, 4)).astype(dtype)
+    y = (x[:, 0] > 100).astype(np.uint8)
+    model = nn.Sequential(nn.Rescale(0.01), nn.Dense(2))
+    weights = [
+        Trainer(model, nn.SoftmaxCrossEntropy(), batch_size=32, epochs=1, engine=e, progress=False)
+        .fit((x, y), num_shards=2)
+        .model.weights
+        for e in ("local", "resident")
+    ]
+    assert np.array_equal(*weights)
+
+
+def test_fits_side_by_side_in_one_process():
+    """The first to end must not give BLAS its threads back while the other runs."""
+    x = RNG.standard_normal((64, 5)).astype(np.float32)
+    program = Program(MODEL, (5,), nn.SoftmaxCrossEntropy())
+    before = blas_threads()
+    first, second = (
+        LocalEngine(program, from_arrays(x, np.zeros(64, np.int32), num_shards=2)) for _ in range(2)
+    )
+    first.close()
+    first.close()
+    assert blas_threads() == {1}
+    second.close()
+    assert blas_threads() == before
+
+
+def blas_threads():
+    return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}

@@ -152,6 +152,10 @@ def test_data_that_does_not_fit():
         trainer().fit((X, Y), validation=(X[:, :5], Y))
     with pytest.raises(ValueError, match=r"input 'x' has rows of shape \(0,\)"):
         trainer().fit((X[:, :0], Y))
+    with pytest.raises(ValueError, match=r"training labels are 2 to a row, but Soft.* takes 1 "):
+        trainer().fit((X, np.stack([Y, Y], axis=1)))
+    with pytest.raises(ValueError, match=r"validation labels are 1 to a row, but Mean.* takes 2 "):
+        trainer(loss=nn.MeanSquaredError()).fit((X, np.stack([Y, Y], 1)), validation=(X, Y))
     with pytest.raises(TypeError, match=r"data must be a Spark DataFrame, or arrays"):
         trainer().fit(X)
     with pytest.raises(ValueError, match=r"Dense\[0\] expected x of shape"):

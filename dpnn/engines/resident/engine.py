@@ -73,6 +73,8 @@ class ResidentEngine:
         return self._root.allocate(size)
 
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
+        if self._job is not None:  # its tasks may live on
+            self._job.raise_if_cancelled()
         return self._root.step(weights, plan, self._assemble)
 
     def close(self) -> None:
@@ -147,6 +149,7 @@ class ResidentEngine:
         self._job = None
         self._deaths += 1
         error = job.error
+        job.raise_if_cancelled()
         if self._deaths >= SUBMISSIONS:
             lines = str(error or "its tasks left early").strip().splitlines()
             why = next((line for line in reversed(lines) if "Error" in line), lines[0])

@@ -97,7 +97,8 @@ class Generation:
                 if frame.op == Op.BROKEN:
                     raise Lost(f"a link of task {seat.place} broke: {frame.body.decode()}")
                 if frame.op == Op.UNSHARED:
-                    seat.shares = False
+                    for other in self.seats:
+                        other.shares = other.shares and other.key != seat.key
                     raise Lost(f"task {seat.place} shares no memory: {frame.body.decode()}")
                 if take(seat, frame):
                     missing.discard(seat)

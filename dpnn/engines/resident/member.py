@@ -200,11 +200,13 @@ class Member:
                 for dst, src in adds:
                     tails[dst] += tails[src]
                 seconds.append(time.perf_counter() - start)
-        except ShardError as error:
-            return Frame(Op.FAILED, frame.generation, (shard, 1, 0, 0), str(error).encode())
-        except Exception:  # whatever it is, the driver must hear of it and the others go on
-            text = traceback.format_exc()[-20_000:]
-            return Frame(Op.FAILED, frame.generation, (shard, 0, 0, 0), text.encode())
+        except Exception as error:  # whatever it is, the driver must hear of it and others go on
+            line, trace = str(error), ""
+            if not isinstance(error, ShardError):
+                line = f"shard {shard}: {type(error).__name__}: {error}"
+                trace = traceback.format_exc()
+            said = json.dumps([line[:20_000], trace[-20_000:]]).encode()
+            return Frame(Op.FAILED, frame.generation, (shard, 0, 0, 0), said)
         body = tails[list(runs.nodes.values())].tobytes() + np.array(seconds).tobytes()
         return Frame(Op.DONE, frame.generation, body=body)
 

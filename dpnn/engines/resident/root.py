@@ -8,6 +8,7 @@ all is in, and a shard's sums hang on nothing but the plan: a broken step is sim
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -65,7 +66,7 @@ class Root:
             except Lost as error:
                 self._disband()
                 reason = error
-            except RuntimeError:
+            except ShardError:
                 raise  # every task has answered: the generation goes on
             except BaseException:
                 self._disband()
@@ -127,7 +128,7 @@ class Root:
 
     def _compute(self, now: Generation, plan: Plan) -> tuple[np.ndarray, float, float]:
         """STEP. The summed tail, and the seconds of the slowest task and of the mean."""
-        failures: dict[int, tuple[int, str]] = {}
+        failures: dict[int, list[str]] = {}
         seconds = [0.0] * len(now.seats)
         tails = now.tails[plan.kind]
         followers = {
@@ -140,7 +141,7 @@ class Root:
                 now.send(followers[seat], Op.STEP, plan)
                 return False
             if frame.op == Op.FAILED:
-                failures[frame.numbers[0]] = frame.numbers[1], frame.body.decode()
+                failures[frame.numbers[0]] = json.loads(frame.body)
                 return True
             rows, k = tails.counts[seat.place], seat.tails[plan.kind]
             numbers = np.frombuffer(frame.body)
@@ -156,10 +157,11 @@ class Root:
         now.collect(now.seats, take, self._limit(plan), Op.STEP)
         self._slowest = max(self._slowest, time.monotonic() - began)
         if failures:
-            shard, (is_shard_error, line) = min(failures.items())
-            if is_shard_error:
-                raise ShardError(line)
-            raise RuntimeError(f"the computation of shard {shard} failed in its task:\n{line}")
+            line, trace = failures[min(failures)]
+            error = ShardError(line)
+            if trace:
+                error.add_note(f"\nIn the task:\n{trace}")
+            raise error
         return tails.total(), max(seconds), sum(seconds) / len(seconds)
 
     def _add(self, now: Generation) -> None:

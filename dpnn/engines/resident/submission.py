@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
@@ -29,6 +30,12 @@ class Submission:
     @property
     def ended(self) -> bool:
         return self._ended.is_set()
+
+    def raise_if_cancelled(self) -> None:
+        """RuntimeError where somebody wanted the job, and so the fit, to end."""
+        said = re.search(r"Job \d+ cancelled.*", str(self.error or ""))
+        if said:
+            raise RuntimeError(f"the fit's Spark job was cancelled: {said[0]}") from self.error
 
     def end(self, patience: float = 1.0) -> None:
         """Wait for the tasks, who were told to leave; cancel the job if they don't."""
@@ -86,6 +93,8 @@ def free_slots(sc: SparkContext, wanted: int = 1, patience: float = 0.0) -> int:
     """How many tasks can run at once; waits a little for executors that still register."""
     end = time.monotonic() + patience
     while True:
+        if sc._jsc is None:
+            raise RuntimeError("the Spark context was stopped beneath the fit")
         context: Any = sc._jsc.sc()
         profile = context.resourceProfileManager().defaultResourceProfile()
         slots = int(context.maxNumConcurrentTasks(profile))
@@ -101,4 +110,5 @@ def own_address(sc: SparkContext) -> tuple[str, str]:
     if master.startswith("local") and not master.startswith("local-cluster"):
         return "127.0.0.1", "127.0.0.1"
     public = conf.get("spark.driver.host") or "127.0.0.1"
-    return conf.get("spark.driver.bindAddress") or public, public
+    bind = conf.get("spark.driver.bindAddress") or public
+    return bind.strip("[]"), public.strip("[]")  # as Spark wants IPv6 to be written

@@ -37,7 +37,7 @@ class Op(IntEnum):
     READY = 16  # PREPARE or JOIN is done
     WEIGHTS = 17  # leader: the weights are in this host's memory
     DONE = 18  # STEP, REDUCE or GATHER is done; for STEP the body is sums and seconds
-    FAILED = 19  # the computation failed; numbers = (shard or -1, …), the body is the line
+    FAILED = 19  # the computation failed; numbers = (shard or -1, …), the body is line and trace
     BROKEN = 20  # a link to another task broke
     UNSHARED = 21  # the shared memory can't be opened from here
 
