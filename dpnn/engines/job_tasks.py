@@ -20,11 +20,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from dpnn.data.files import Handle, MissingShard, open_shard
 from dpnn.data.shards import Shard
-from dpnn.engines import sums
+from dpnn.engines import blas, sums
 from dpnn.engines.job_frames import Part
 from dpnn.engines.protocol import Plan, ShardError
 from dpnn.engines.worker import Worker
@@ -39,7 +38,7 @@ class Seat:
     """What a Python worker keeps for one fit."""
 
     def __init__(self, program: Any, threads: int) -> None:
-        ThreadpoolController().limit(limits=threads, user_api="blas")  # whatever it inherited
+        blas.limit(threads)  # whatever it inherited
         self.worker = Worker(program)
         self.weights = np.empty(self.worker.size, np.float32)
         self.gradient = np.empty(self.worker.size, np.float32)

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from time import perf_counter, thread_time
-from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from dpnn.data.shards import Shard
+from dpnn.engines import blas
 from dpnn.engines.protocol import Costs, Kind, Plan, Sums
 from dpnn.engines.sums import total
 from dpnn.engines.worker import Program, Worker
 
 QUICK = 0.0005  # seconds of all shards' work that threads would only make longer
-
-
-class _OneBlasThread:
-    """BLAS keeps to one thread while any engine of this process is open."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._engines = 0
-        self._limits: Any = None
-
-    def enter(self) -> None:
-        with self._lock:
-            if not self._engines:
-                self._limits = ThreadpoolController().limit(limits=1, user_api="blas")
-            self._engines += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._engines -= 1
-            if not self._engines:
-                self._limits.restore_original_limits()
-
-
-_one_blas_thread = _OneBlasThread()
 
 
 class LocalEngine:
@@ -60,7 +34,7 @@ class LocalEngine:
         self._work: dict[Kind, float] = {}  # seconds of a core that the last step took
         self._pool = ThreadPoolExecutor(min(shards, os.cpu_count() or 1), "dpnn-shard")
         self._open = True
-        _one_blas_thread.enter()
+        blas.one_thread.enter()
 
     def allocate(self, size: int) -> np.ndarray:
         return np.zeros(size, np.float32)
@@ -91,7 +65,7 @@ class LocalEngine:
         self._pool.shutdown(cancel_futures=True)
         if self._open:
             self._open = False
-            _one_blas_thread.leave()
+            blas.one_thread.leave()
 
     def _run(self, plan: Plan, shard: int, data: Shard) -> tuple[Sums, float, float]:
         start, before = perf_counter(), thread_time()

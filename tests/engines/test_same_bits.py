@@ -1,5 +1,7 @@
 """Contract 2: the same weights, bit for bit, on every engine."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
@@ -83,17 +85,39 @@ def test_arrays_of_types_that_spark_lacks(spark_session, dtype):
 
 
 def test_fits_side_by_side_in_one_process():
-    """The first to end must not give BLAS its threads back while the other runs."""
-    x = RNG.standard_normal((64, 5)).astype(np.float32)
-    program = Program(MODEL, (5,), nn.SoftmaxCrossEntropy())
+    """BLAS keeps to one thread until the last of them has ended, whichever thread they run in."""
+    x = RNG.standard_normal((600, 200)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int32)
+
+    def train(epochs):
+        model = nn.Sequential(nn.Dense(64), nn.ReLU(), nn.Dense(2))
+        trainer = Trainer(model, nn.SoftmaxCrossEntropy(), batch_size=300, progress=False)
+        trainer.epochs, trainer.engine = epochs, "local"
+        return trainer.fit((x, y), num_shards=2).model.weights
+
     before = blas_threads()
-    first, second = (
-        LocalEngine(program, from_arrays(x, np.zeros(64, np.int32), num_shards=2)) for _ in range(2)
-    )
-    first.close()
-    first.close()
-    assert blas_threads() == {1}
-    second.close()
+    alone = train(6)
+    with ThreadPoolExecutor() as pool:
+        short, long = pool.submit(train, 2), pool.submit(train, 6)
+        assert np.array_equal(long.result(), alone)
+        short.result()
+    assert blas_threads() == before
+
+
+def test_blas_keeps_to_one_thread_while_an_engine_is_open():
+    program, x = Program(MODEL, (5,), nn.SoftmaxCrossEntropy()), np.zeros((9, 5), np.float32)
+    before = blas_threads()
+
+    def made():
+        return LocalEngine(program, from_arrays(x, np.zeros(9, np.int32), num_shards=2))
+
+    first = made()
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(made).result()
+        first.close()
+        first.close()
+        assert blas_threads() == {1}
+        pool.submit(second.close).result()
     assert blas_threads() == before
 
 

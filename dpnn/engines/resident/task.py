@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyspark import TaskContext
-from threadpoolctl import ThreadpoolController
 
 from dpnn.data.files import Handle, open_shard
+from dpnn.engines import blas
 from dpnn.engines.resident.member import Member, Ticket
 from dpnn.engines.worker import Program, Worker
 
@@ -39,6 +39,9 @@ def stay(
             f"task {place} read shards {sorted(train)} and {sorted(validation)} in place of "
             f"{wanted[0]} and {wanted[1]}: its input broke off"
         )
-    with ThreadpoolController().limit(limits=threads, user_api="blas"):
+    before = blas.limit(threads)
+    try:
         Member(ticket, place, attempt, Worker(program), train, validation).serve()
+    finally:
+        blas.restore(before)
     return iter(())
