@@ -88,7 +88,7 @@ def compute(
             part.sums = seat.worker.run(plan, handle.shard, data)
             took = (ready - start, perf_counter() - ready)
             part.reports = [(handle.shard, socket.gethostname(), *took)]
-        except (OSError, MemoryError):  # a retry may mend it, perhaps elsewhere
+        except (OSError, EOFError, MemoryError):  # a retry may mend it, perhaps elsewhere
             raise
         except Exception as error:  # goes to the driver as a value, not four times as a failed task
             part.error = _describe(error, handle.shard)
