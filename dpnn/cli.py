@@ -7,7 +7,6 @@ A job ends with status 0, or with 2 and one line on standard error when its inpu
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import re
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dpnn.training import files
+from dpnn.training.history import as_json
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -63,6 +63,10 @@ def one_line(error: BaseException) -> str:
     if found:
         return found[-1][1].strip()
     first = text.splitlines()[0] if text else "no message"
+    if hasattr(error, "java_exception"):
+        from dpnn.data.source import first_line
+
+        first = first_line(error)
     return f"{type(error).__name__}: {first} (--debug shows the trace)"
 
 
@@ -132,7 +136,7 @@ def columns(text: str | None) -> Any:
 
 
 def write_json(path: str, content: Any) -> None:
-    files.write(path, (json.dumps(content, indent=2) + "\n").encode())
+    files.write(path, (as_json(content) + "\n").encode())
 
 
 def table(figures: dict[str, Any]) -> str:

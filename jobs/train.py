@@ -18,7 +18,7 @@ DIGITS = Path(__file__).resolve().parents[1] / "conf" / "digits.toml"
 def train(args: argparse.Namespace) -> str:
     run = read_run(args.run_file, args.set)
     spark = cli.session(f"dpnn train {run.name}")
-    files.check_writable(run.output.model)
+    run.output.check_writable()
     data = run.data
     frame = cli.read(spark, str(data.train), data.where)
     validation: Any = data.validation  # a path, or a boolean column

@@ -92,5 +92,7 @@ set_up() {
   install_extras "${1:-}"
   have_java
   export PYSPARK_PYTHON="$PYTHON" PYSPARK_DRIVER_PYTHON="$PYTHON"
-  unset SPARK_HOME # the one that pip installed
+  # The one that pip installed; its own way to find it fails where the path has spaces.
+  SPARK_HOME="$("$PYTHON" -c "import os, pyspark; print(os.path.dirname(pyspark.__file__))")"
+  export SPARK_HOME
 }

@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 set_up ""
-log4j="-Dlog4j2.configurationFile=file:$ROOT/conf/log4j2.properties"
+log4j="-Dlog4j2.configurationFile=\"file:$ROOT/conf/log4j2.properties\"" # the path may have spaces
 # shellcheck disable=SC2086 # DPNN_SUBMIT is a list of options
 exec "$VENV/bin/spark-submit" \
   --master "${DPNN_MASTER:-local[*]}" \

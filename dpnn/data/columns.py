@@ -52,6 +52,9 @@ def choose(
     num_classes: int | None = None,
 ) -> tuple[list[SparkColumn], Spec]:
     """The columns to select, in the order in which the spec takes them."""
+    groups = list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
+    if not groups or not all(map(_is_names, groups)):
+        raise ValueError(f"inputs must be names of columns, got {inputs!r}")
     wanted: list[tuple[str, str | Sequence[str]]] = []
     if isinstance(inputs, Mapping):
         wanted += [(f"x.{name}", columns) for name, columns in inputs.items()]
@@ -68,6 +71,11 @@ def choose(
         selected += chosen
     aliased = [column.alias(f"c{i}") for i, column in enumerate(selected)]
     return aliased, Spec(tuple(parts), num_classes)
+
+
+def _is_names(names: object) -> bool:
+    """One name, or a list of some."""
+    return isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
 
 
 def column_names(inputs: Inputs) -> list[str]:

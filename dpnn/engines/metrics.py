@@ -52,7 +52,8 @@ def means(loss: nn.Loss, tail: np.ndarray) -> dict[str, float]:
         variance = second - first * first
         result["mae"] = float(absolute)
         result["rmse"] = sqrt(squared)
-        result["r2"] = float(1 - squared / variance) if variance > 0 else float("nan")
+        varies = variance > 1e-15 * second  # else it is rounding errors of a constant
+        result["r2"] = float(1 - squared / variance) if varies else float("nan")
     else:
         result["accuracy"] = float(means[HEAD])
     return result

@@ -7,6 +7,7 @@ which training it belongs to; a fit of anything else refuses it instead of start
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +48,9 @@ class Checkpoint:
         for name, array in (("average", state.average), ("best", progress.best)):
             if array is not None:
                 arrays[name] = array
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         facts = {
+            "crc32": _checksum(arrays),
             "training": self._training,
             "epoch": progress.epoch,
             "stale": progress.stale,
@@ -55,7 +58,6 @@ class Checkpoint:
             "history": progress.history,
             "optimizer": {k: v for k, v in state.optimizer.items() if not _is_array(v)},
         }
-        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         files.write(self.path, save(arrays, {KEY: json.dumps(facts)}))
 
     def restore(self, state: State) -> Progress:
@@ -68,16 +70,19 @@ class Checkpoint:
         try:
             with files.opened(self.path) as path, safe_open(path, framework="np") as file:
                 facts = json.loads((file.metadata() or {})[KEY])
+                there = dict(facts["training"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{self.path} is not a checkpoint of dpnn, or damaged") from error
-        there, here = facts["training"], self._training
+        here = self._training
         for name in {**there, **here}:
             if there.get(name) != here.get(name):
                 raise ValueError(
                     f"{self.path} belongs to a training with {name} = {there.get(name)}, this one "
                     f"has {here.get(name)}: delete it, or name another folder"
                 )
+        if facts.get("crc32") != _checksum(arrays):
+            raise ValueError(f"{self.path} is damaged: it does not match its checksum: delete it")
         state.weights[...] = arrays["weights"]
         if state.average is not None:
             state.average[...] = arrays["average"]
@@ -92,6 +97,13 @@ class Checkpoint:
             arrays.get("best"),
             History(facts["history"]),
         )
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> int:
+    found = 0
+    for name in sorted(arrays):
+        found = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), found))
+    return found
 
 
 def _is_array(value: Any) -> bool:

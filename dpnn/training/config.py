@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from dpnn import nn
-from dpnn.training import modelfile
+from dpnn.training import checkpoints, files, modelfile
 from dpnn.training.trainer import Trainer
 
 _NAMES = {
@@ -68,6 +68,13 @@ class Output:
     model: str = "runs/model.safetensors"
     checkpoints: str | None = None
     history: str | None = None
+
+    def check_writable(self) -> None:
+        """OSError where one of them could not be written: before hours of work, not after."""
+        checkpoint = None if self.checkpoints is None else f"{self.checkpoints}/{checkpoints.NAME}"
+        for path in (self.model, checkpoint, self.history):
+            if path is not None:
+                files.check_writable(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +218,7 @@ class _Reader:
 
     def origin(self, key: str) -> str:
         """The file, or the --set that gave this key or something below or above it."""
+        key = key.replace("[", ".").replace("]", "")
         for dotted, text in self.overridden.items():
             if f"{dotted}.".startswith(f"{key}.") or f"{key}.".startswith(f"{dotted}."):
                 return f"--set {text}"
@@ -239,7 +247,7 @@ def _step(node: Any, part: str, text: str) -> Any:
     """One level down; a bare type name becomes the table that it stands for."""
     key: Any = int(part) if isinstance(node, list) else part
     below = node[key] if isinstance(node, list) else node.setdefault(key, {})
-    if isinstance(below, str):
+    if isinstance(below, str) and text.startswith(("model.", "training.")):
         below = node[key] = {"type": below}
     if not isinstance(below, (dict, list)):
         raise ConfigError(f"--set {text}: {part} is {below!r} and has nothing below it")

@@ -15,7 +15,7 @@ from dpnn.data.checks import Span, span, span_of
 
 Part = tuple[Any, np.ndarray, np.ndarray | None]  # X, y, row weights
 # What Spark has no type for, and the next type that holds the same numbers.
-_WIDER = {"u1": np.int16, "u2": np.int32, "u4": np.int64, "f2": np.float32}
+_WIDER = {"u1": np.int16, "u2": np.int32, "u4": np.int64, "u8": np.int64, "f2": np.float32}
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,11 @@ def feed(
     spark       put arrays into a DataFrame, for an engine that needs one
     """
     if not is_frame(data):
+        if columns is not None:
+            raise TypeError(
+                "inputs, label and weight name columns of a DataFrame: give arrays as (X, y) or "
+                "(X, y, weights)"
+            )
         train = _part(data, "data")
         held = None if validation is None else _part(validation, "validation")
         if not spark:
@@ -198,6 +203,8 @@ def _arrow(array: np.ndarray) -> Any:
     import pyarrow as pa
 
     kind = array.dtype.newbyteorder("=")
+    if kind.str[1:] == "u8" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{array.max()} is above what Spark's whole numbers hold, {2**63 - 1}")
     flat = np.ascontiguousarray(array, _WIDER.get(kind.str[1:], kind)).reshape(-1)
     values = pa.array(flat)
     for width in reversed(array.shape[1:]):

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters or more: C:\ is a drive
 
@@ -24,8 +23,15 @@ def local(path: str | os.PathLike[str]) -> Path | None:
     text = os.fspath(path)
     if not _SCHEME.match(text):
         return Path(text).expanduser()
-    parts = urlsplit(text)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+    scheme, _, rest = text.partition(":")
+    if scheme.lower() != "file":
+        return None
+    if rest.startswith("//"):
+        host, _, below = rest[2:].partition("/")
+        if host not in ("", "localhost"):
+            raise ValueError(f"{text} names a host, {host!r}: write file:///{host}/{below}")
+        rest = f"/{below}"
+    return Path(rest)  # as Hadoop reads it: % and # stand for themselves
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
@@ -153,7 +159,7 @@ class _Remote:
                 raise FileNotFoundError(f"no such file: {self.uri}")
             if self._fs.getFileStatus(self._path).isDirectory():
                 raise IsADirectoryError(f"{self.uri} is a directory: name a file in it")
-            self._fs.copyToLocalFile(False, self._path, self._hadoop.Path(to.as_uri()), True)
+            self._fs.copyToLocalFile(False, self._path, self._hadoop.Path(f"file:{to}"), True)
         return to
 
     def write(self, data: bytes) -> None:
@@ -165,7 +171,7 @@ class _Remote:
             source = Path(scratch) / "file"
             source.write_bytes(data)
             self._fs.mkdirs(self._path.getParent())
-            here = self._hadoop.Path(source.as_uri())
+            here = self._hadoop.Path(f"file:{source}")
             self._fs.copyFromLocalFile(False, True, here, part)
             try:
                 self._replace(part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any
 
 from dpnn.engines.protocol import Costs
@@ -18,8 +19,9 @@ class History(dict[str, list[Any]]):
     def append(self, row: dict[str, Any]) -> None:
         """One epoch's figures; a key that is new is filled with None for the epochs before."""
         epochs = self.epochs
-        for key in row.keys() - self.keys():
-            self[key] = [None] * epochs
+        for key in row:
+            if key not in self:
+                self[key] = [None] * epochs
         for key, values in self.items():
             values.append(row.get(key))
 
@@ -28,7 +30,7 @@ class History(dict[str, list[Any]]):
         return len(self.get("epoch", ()))
 
     def to_json(self) -> str:
-        return json.dumps(self, indent=2)
+        return as_json(self)
 
     def plot(self, path: str | None = None) -> Any:
         """Loss and metrics over epochs, training and validation, drawn to `path` (png, svg, pdf).
@@ -55,6 +57,19 @@ class History(dict[str, list[Any]]):
             return figure
         figure.savefig(path, dpi=150)
         return None
+
+
+def as_json(content: Any) -> str:
+    """JSON as the standard has it: numbers that are not finite become null."""
+    return json.dumps(_finite(content), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def ledger(costs: Costs, update: float, wall: float) -> dict[str, Any]:

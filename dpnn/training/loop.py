@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from math import ceil
+from math import ceil, inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,14 @@ class Fit:
         if trainer.checkpoints is not None:
             checkpoint = Checkpoint(trainer.checkpoints, self._training())
             self.progress = checkpoint.restore(self.state)
+            if self.progress.epoch > trainer.epochs:
+                raise ValueError(
+                    f"{checkpoint.path} has {self.progress.epoch} epochs already, more than "
+                    f"epochs={trainer.epochs}: ask for more, or name another folder"
+                )
         progress = self.progress
+        if trainer.patience is None:  # an earlier fit may have had some
+            progress.best, progress.best_loss, progress.stale = None, inf, 0
         if progress.epoch == 0:
             self._moments()
         self.full_batch = isinstance(trainer.optimizer, LBFGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class TrainedModel:
     ) -> None:
         self.network, self.loss = network, loss
         self.columns, self.source = columns, source or {}
-        self._broadcasts: dict[str, Any] = {}  # application id -> the weights, on its executors
+        self._broadcasts: dict[tuple[str, int], Any] = {}  # by application id and checksum
 
     @property
     def weights(self) -> np.ndarray:
@@ -38,6 +39,8 @@ class TrainedModel:
 
     def predict(self, x: Any, batch_size: int = scoring.BATCH) -> np.ndarray:
         """Raw outputs (B, …) float32: logits for classes, values for regression."""
+        if is_frame(x):
+            raise TypeError("predict takes arrays: for a DataFrame there is transform")
         with np.errstate(all="ignore"):  # what overflows shows in the outputs
             return self.network.predict(_asarray(x), batch_size)
 
@@ -85,7 +88,7 @@ class TrainedModel:
             tally = scoring.Tally(scorer)
             x, y, *w = data
             weights = w[0] if w else None
-            (shard,) = from_arrays(x, y, weights, num_classes=scorer.num_classes)
+            (shard,) = from_arrays(x, y, weights, num_classes=scorer.label_classes)
             for x, y, w in scoring.cut(shard.x, shard.y, shard.w):
                 tally.add(self.network, x, y, w)
         if not tally.rows:
@@ -123,9 +126,11 @@ class TrainedModel:
 
     def _broadcast(self, sc: Any) -> Any:
         """The weights as bytes, once an application: the DataFrame that uses them is lazy."""
-        if sc.applicationId not in self._broadcasts:
-            self._broadcasts[sc.applicationId] = sc.broadcast(self.weights.tobytes())
-        return self._broadcasts[sc.applicationId]
+        data = self.weights.tobytes()
+        key = sc.applicationId, zlib.crc32(data)
+        if key not in self._broadcasts:
+            self._broadcasts[key] = sc.broadcast(data)
+        return self._broadcasts[key]
 
     def __repr__(self) -> str:
         return f"TrainedModel({self.network.layer}, {type(self.loss).__name__})"

@@ -24,6 +24,9 @@ from dpnn.training import files
 from dpnn.training.feed import Columns
 
 FORMAT, VERSION = "dpnn-model", 1
+# What a description that nobody wrote on purpose may lead to.
+_BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+_EXHAUSTED = (RecursionError, MemoryError)
 
 
 class Content(NamedTuple):
@@ -75,6 +78,8 @@ def read(path: str | os.PathLike[str]) -> Content:
             ) from None
         except _BadModelError as error:
             raise ValueError(f"{path} {error}") from None
+        except OSError as error:
+            raise OSError(f"cannot read {path}: {error}") from error
 
 
 class _BadModelError(Exception):
@@ -98,11 +103,16 @@ def _content(tensors: Any) -> Content:
         columns, source = json.loads(metadata["columns"]), json.loads(metadata["source"])
         columns = None if columns is None else Columns(**columns)
         layout = nn.Network(layer, shape).layout
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if not isinstance(source, dict):
+            raise TypeError("its source is no table")
+    except (*_BROKEN, *_EXHAUSTED) as error:
         raise _BadModelError(f"has a broken description: {_line(error)}") from None
     if not isinstance(layer, nn.Layer) or not isinstance(loss, nn.Loss):
         raise _BadModelError("has a broken description: its model or loss is something else")
     names = list(tensors.keys())
+    for name in names:
+        if (kind := tensors.get_slice(name).get_dtype()) != "F32":
+            raise _BadModelError(f"has {name} as {kind}, a model has F32")
     found = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
     expected = {entry.name: entry.shape for entry in layout.entries}
     if found != expected:

@@ -45,7 +45,8 @@ def num_classes(loss: nn.Loss, output_shape: tuple[int, ...]) -> int | None:
 
 def confusion(predicted: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
     """(C, C) counts of rows: row = true class, column = predicted class."""
-    cells = y.reshape(-1).astype(np.intp) * classes + predicted.reshape(-1).astype(np.intp)
+    true = y.reshape(-1) > 0.5 if classes == 2 else y.reshape(-1)
+    cells = true.astype(np.intp) * classes + predicted.reshape(-1).astype(np.intp)
     return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
 

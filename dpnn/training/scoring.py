@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from dpnn import nn
 from dpnn.data.arrow import Spec, decode
-from dpnn.data.checks import raise_problems
+from dpnn.data.checks import DataError, raise_problems
 from dpnn.data.shards import Arrays, as_shard
 from dpnn.engines import metrics
 from dpnn.training import outputs
@@ -43,6 +43,11 @@ class Scorer:
     def num_classes(self) -> int | None:
         return outputs.num_classes(self.loss, self.output_shape)
 
+    @property
+    def label_classes(self) -> int | None:
+        """num_classes where labels must be class numbers; a binary target may lie between."""
+        return self.num_classes if self.loss.task == "classes" else None
+
 
 class Tally:
     """Sums for evaluation: the loss and metrics of `metrics`, and a confusion matrix."""
@@ -60,7 +65,10 @@ class Tally:
 
     def add(self, network: nn.Network, x: Any, y: np.ndarray, w: np.ndarray | None) -> None:
         """Rows of one batch."""
+        if self.loss.task == "binary" and y.size and not 0 <= y.min() <= y.max() <= 1:
+            raise DataError(f"a label is {y.min() if y.min() < 0 else y.max():g}: not from 0 to 1")
         z = network.forward(x)
+        self.tail[metrics.LOSS] += network.loss(z, y, self.loss, w)[0]
         weights = self.loss.row_weights(y, w)
         if self.classes:
             predicted = outputs.predictions(self.loss, z)
@@ -68,7 +76,6 @@ class Tally:
         self.tail[metrics.ROWS] += len(z)
         self.tail[metrics.WEIGHT] += len(z) if weights is None else weights.sum(dtype=float)
         self.tail[metrics.HEAD :] += metrics.metric_sums(self.loss, z, y, weights)
-        self.tail[metrics.LOSS] += network.loss(z, y, self.loss, w)[0]
 
     def pack(self) -> list[float]:
         """As plain numbers, for the way to the driver."""
@@ -101,20 +108,24 @@ def transform(df: Any, scorer: Scorer, inputs: Any, weights: Any) -> Any:
     new = [T.StructField("prediction", _column_type(scorer, outputs.predictions))]
     if scorer.loss.task != "values":
         new.append(T.StructField("probability", _column_type(scorer, outputs.probabilities)))
+    exact = df.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
+    taken = df.columns if exact else [name.lower() for name in df.columns]
     for field in new:
-        if field.name in df.columns:
+        if field.name in taken:
             raise ValueError(f"the data has a column {field.name!r} already: rename or drop it")
     columns, spec = choose(df, inputs)
-    task = partial(predict_batches, spec=spec, scorer=scorer, weights=weights, own=len(df.columns))
+    task = partial(predict_batches, spec=spec, scorer=scorer, weights=weights, own=df.columns)
     schema = T.StructType([*df.schema.fields, *new])
-    return df.select("*", *columns).mapInArrow(_plain(task), schema)
+    wide = df.select("*", *columns)
+    wide = wide.toDF(*(f"c{i}" for i in range(len(wide.columns))))  # names may have dots, or twins
+    return wide.mapInArrow(_plain(task), schema)
 
 
 def evaluate(df: Any, scorer: Scorer, columns: tuple[Any, Any, Any], weights: Any) -> Tally:
     """Driver. The sums over all rows of `df`; columns: (inputs, label, weight)."""
     from dpnn.data.columns import resolve
 
-    frame, spec = resolve(df, *columns, scorer.num_classes)
+    frame, spec = resolve(df, *columns, scorer.label_classes)
     task = partial(tally_batches, spec=spec, scorer=scorer, weights=weights)
     tally = Tally(scorer)
     for row in frame.mapInArrow(_plain(task), "sums array<double>").collect():
@@ -123,14 +134,15 @@ def evaluate(df: Any, scorer: Scorer, columns: tuple[Any, Any, Any], weights: An
 
 
 def predict_batches(
-    batches: Iterable[pa.RecordBatch], spec: Spec, scorer: Scorer, weights: Any, own: int
+    batches: Iterable[pa.RecordBatch], spec: Spec, scorer: Scorer, weights: Any, own: list[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Executor. The first `own` columns untouched, then the predictions from those behind."""
+    """Executor. The columns `own` untouched, then the predictions from those behind them."""
     network = None
     for batch in batches:
         network = network or _network(scorer, weights)
-        columns, names = batch.columns[:own], list(batch.schema.names[:own])
-        z = network.predict(_arrays(batch.select(range(own, batch.num_columns)), spec)["x"], BATCH)
+        columns, names = batch.columns[: len(own)], list(own)
+        inputs = batch.select(range(len(own), batch.num_columns))
+        z = network.predict(_arrays(inputs, spec)["x"], BATCH)
         columns.append(_arrow(outputs.predictions(scorer.loss, z)))
         names.append("prediction")
         probability = outputs.probabilities(scorer.loss, z)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpnn import nn
+from dpnn.nn.spec import plain
 from dpnn.training.feed import Columns, feed
 from dpnn.training.history import History
 from dpnn.training.loop import Fit
@@ -67,20 +68,28 @@ class Trainer:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise TypeError(f"{name} must be a dpnn.nn {kind.__name__}, got {value!r}")
-        for name in ("batch_size", "epochs", "micro_batch"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
+        for name in ("batch_size", "epochs", "micro_batch", "patience", "seed", "ema", "clip_norm"):
+            setattr(self, name, plain(getattr(self, name)))
+        for name in ("batch_size", "epochs", "micro_batch", "patience", "seed"):
+            value, least = getattr(self, name), int(name != "seed")
+            if name == "patience" and value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
+        if self.device not in ("cpu", "gpu"):
+            raise ValueError(f"device must be 'cpu' or 'gpu', got {self.device!r}")
+        if self.checkpoints is not None and not str(self.checkpoints):
+            raise ValueError("checkpoints must name a folder, got ''")
         unfit = self.clip_norm is not None or self.ema is not None
         if unfit and isinstance(self.optimizer, nn.LBFGS):
             raise ValueError("LBFGS follows the exact gradient: no clip_norm and no ema with it")
         if self.engine not in ENGINES:
             known = nn.nearest(self.engine, ENGINES)
             raise ValueError(f"unknown engine {self.engine!r}{known}")
-        if self.ema is not None and not 0 <= self.ema < 1:
-            raise ValueError(f"ema must be from 0 to below 1, got {self.ema}")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"clip_norm must be above 0, got {self.clip_norm}")
+        if self.ema is not None and not (_is_number(self.ema) and 0 <= self.ema < 1):
+            raise ValueError(f"ema must be from 0 to below 1, got {self.ema!r}")
+        if self.clip_norm is not None and not (_is_number(self.clip_norm) and self.clip_norm > 0):
+            raise ValueError(f"clip_norm must be above 0, got {self.clip_norm!r}")
 
     def fit(
         self,
@@ -101,7 +110,10 @@ class Trainer:
 
         ValueError and TypeError name what does not fit; ShardError what went wrong in a task.
         """
-        columns = None if inputs is None and label is None else Columns(inputs, label or "", weight)
+        if num_shards is not None and (not isinstance(num_shards, int) or num_shards < 1):
+            raise ValueError(f"num_shards must be a whole number from 1, got {num_shards!r}")
+        named = inputs is not None or label is not None or weight is not None
+        columns = Columns(inputs, label or "", weight) if named else None
         on_spark = self.engine in ("job", "resident")
         source = feed(data, columns, validation, num_shards, spark=on_spark)
         try:
@@ -119,3 +131,7 @@ class Trainer:
             source.close()
         model = TrainedModel(network, self.loss, source.columns, source.source)
         return Result(model, fit.progress.history, fit.engine_name, source.num_shards)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from dpnn import Trainer, nn
 from dpnn.training import checkpoints
@@ -56,5 +57,38 @@ def test_another_training_is_refused(tmp_path):
 @pytest.mark.parametrize("damage", [b"", b"junk" * 100])
 def test_damaged_file_is_one_clear_line(tmp_path, damage):
     (tmp_path / "checkpoint.safetensors").write_bytes(damage)
+    with pytest.raises(ValueError, match="is not a checkpoint of dpnn, or damaged"):
+        fit(tmp_path, 2)
+
+
+def test_patience_of_an_earlier_fit_is_forgotten(tmp_path):
+    fit(tmp_path, 3, patience=1)
+    resumed = fit(tmp_path, 6, patience=None)
+    assert np.array_equal(resumed.model.weights, fit(None, 6, patience=None).model.weights)
+
+
+def test_more_epochs_than_asked_for(tmp_path):
+    fit(tmp_path, 3)
+    with pytest.raises(ValueError, match=r"has 3 epochs already, more than epochs=2: ask for more"):
+        fit(tmp_path, 2)
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    fit(tmp_path, 1)
+    file = tmp_path / "checkpoint.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged: it does not match its checksum"):
+        fit(tmp_path, 2)
+
+
+@pytest.mark.parametrize("facts", ["{}", "[]", "3", "{", '{"training": 5}'])
+def test_facts_that_nobody_wrote(tmp_path, facts):
+    save_file(
+        {"weights": np.zeros(3, np.float32)},
+        tmp_path / checkpoints.NAME,
+        {"dpnn.checkpoint": facts},
+    )
     with pytest.raises(ValueError, match="is not a checkpoint of dpnn, or damaged"):
         fit(tmp_path, 2)

@@ -1,6 +1,7 @@
 """Whole files, here and through Hadoop: published atomically, errors by name."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_hadoop_errors_are_one_line(spark_session):
     with pytest.raises(OSError, match=r'cannot reach nope://x/y: .*No FileSystem.*"nope"') as told:
         files.read("nope://x/y")
     assert "\n" not in str(told.value)
+
+
+def test_file_uris_are_as_hadoop_reads_them():
+    assert files.local("file:/a/b") == files.local("file:///a/b") == Path("/a/b")
+    assert files.local("file://localhost/a#b/c%20d") == Path("/a#b/c%20d")
+    with pytest.raises(ValueError, match="names a host, 'tmp': write file:///tmp/model"):
+        files.local("file://tmp/model")
 
 
 def test_names_of_no_folder_are_none(tmp_path):

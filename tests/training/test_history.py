@@ -50,3 +50,11 @@ def test_plot_draws_every_metric(tmp_path):
     assert [len(axes.lines) for axes in figure.axes] == [2, 1]
     history.plot(str(tmp_path / "loss.png"))
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_of_what_is_not_finite_and_in_order():
+    history = History()
+    history.append({"epoch": 1, "loss": 0.5, "r2": float("nan"), "costs": {"sum": float("inf")}})
+    assert list(history) == ["epoch", "loss", "r2", "costs"]
+    expected = {"epoch": [1], "loss": [0.5], "r2": [None], "costs": [{"sum": None}]}
+    assert json.loads(history.to_json()) == expected

@@ -93,6 +93,45 @@ def test_transform_of_a_regression_gives_values(frame):
         np.testing.assert_allclose(found, model.predict(X), rtol=1e-6)
 
 
+def test_transform_of_names_with_dots_and_twins(frame):
+    from pyspark.sql import functions as F
+
+    odd = frame.withColumn("a.b", F.lit(1)).withColumn("c`d", F.lit(2))
+    twins = odd.select("*", F.lit(3).alias("id"))
+    expected = [row.prediction for row in trained().transform(frame).orderBy("id").collect()]
+    found = trained().transform(odd)
+    assert found.columns == [*odd.columns, "prediction", "probability"]
+    assert [row.prediction for row in found.orderBy("id").collect()] == expected
+    assert trained().transform(twins).columns == [*twins.columns, "prediction", "probability"]
+    dotted = frame.withColumnRenamed("x", "my.x")
+    rows = trained().transform(dotted, inputs="my.x").orderBy("id").collect()
+    assert [row.prediction for row in rows] == expected
+
+
+def test_transform_sees_other_weights(frame):
+    model = trained()
+    before = [row.prediction for row in model.transform(frame).orderBy("id").collect()]
+    model.weights[-15:] *= -1  # the last layer
+    after = [row.prediction for row in model.transform(frame).orderBy("id").collect()]
+    assert after == model.predict(X).argmax(axis=1).tolist() != before
+
+
+def test_predict_of_a_dataframe_names_transform(frame):
+    with pytest.raises(TypeError, match="for a DataFrame there is transform"):
+        trained().predict(frame)
+
+
+def test_evaluate_takes_targets_between_no_and_yes():
+    model, y = trained(1, nn.BinaryCrossEntropy()), np.linspace(0.1, 0.9, len(X))
+    figures = model.evaluate((X, y))
+    z = model.predict(X)[:, 0]
+    assert figures["loss"] == pytest.approx(np.mean(np.log1p(np.exp(z)) - y * z), rel=1e-5)
+    assert np.sum(figures["confusion"]) == len(X)
+    assert np.sum(figures["confusion"], axis=1).tolist() == [(y <= 0.5).sum(), (y > 0.5).sum()]
+    with pytest.raises(ValueError, match="a label is 7: not from 0 to 1"):
+        model.evaluate((X, np.full(len(X), 7.0)))
+
+
 def test_transform_keeps_vectors_and_nested_inputs(spark_session):
     from pyspark.ml.linalg import Vectors
 
@@ -240,6 +279,9 @@ def rewritten(path, change):
         ({"loss": '{"type": "Dense", "units": 3}'}, "has a broken description"),
         ({"columns": '{"colour": 1}'}, "has a broken description"),
         ({"crc32": "00000000"}, "do not match their checksum"),
+        ({"model": "[" * 200_000}, "has a broken description"),
+        ({"input_shape": "[1e999]"}, "has a broken description"),
+        ({"source": "5"}, "has a broken description"),
     ],
 )
 def test_an_altered_description_is_one_line(tmp_path, change, message):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dpnn import Trainer, nn
+from dpnn.engines import metrics
 from dpnn.engines.protocol import ShardError
 
 RNG = np.random.default_rng(0)
@@ -136,11 +137,33 @@ def test_divergence_is_an_error_with_an_address():
         ({"loss": "mse"}, "loss must be a dpnn.nn Loss, got 'mse'"),
         ({"ema": 1.5}, "ema must be from 0 to below 1"),
         ({"clip_norm": 0}, "clip_norm must be above 0"),
+        ({"clip_norm": "a"}, "clip_norm must be above 0, got 'a'"),
+        ({"ema": "a"}, "ema must be from 0 to below 1, got 'a'"),
+        ({"patience": 0}, "patience must be a whole number from 1, got 0"),
+        ({"patience": "a"}, "patience must be a whole number from 1, got 'a'"),
+        ({"seed": -1}, "seed must be a whole number from 0, got -1"),
+        ({"device": "tpu"}, "device must be 'cpu' or 'gpu', got 'tpu'"),
+        ({"checkpoints": ""}, "checkpoints must name a folder"),
     ],
 )
 def test_settings_that_make_no_sense(change, message):
     with pytest.raises((ValueError, TypeError), match=message):
         trainer(**change)
+
+
+def test_arrays_take_no_columns():
+    for named in ({"inputs": "x"}, {"label": "y"}, {"weight": "w"}):
+        with pytest.raises(TypeError, match="name columns of a DataFrame"):
+            trainer().fit((X, Y), **named)
+    with pytest.raises(ValueError, match="num_shards must be a whole number from 1, got 0"):
+        trainer().fit((X, Y), num_shards=0)
+
+
+def test_r2_of_a_constant_is_unknown():
+    tail = np.zeros(7)
+    for w in np.random.default_rng(0).random(50):
+        tail += [w, w, 1, w, w, w * 1234.5, w * 1234.5**2]
+    assert math.isnan(metrics.means(nn.MeanSquaredError(), tail)["r2"])
 
 
 def test_data_that_does_not_fit():
