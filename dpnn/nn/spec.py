@@ -13,18 +13,20 @@ from typing import Any, dataclass_transform
 
 REGISTRY: dict[str, type] = {}
 Pair = int | tuple[int, int]
-_COUNTS = (int, Pair, Pair | None, tuple[int, ...])  # types of fields that are counts, from 1 on
-# By the names of fields: shares lie from 0 up to 1, rates from 0 on.
+# What fields of these names take: counts from 1 on, shares from 0 up to 1, rates from 0 on.
+_COUNTS = {"dilation", "every", "filters", "groups", "heads", "kernel_size", "memory", "pool_size"}
+_COUNTS |= {"evaluations", "shape", "steps", "strides", "units", "words"}
 _SHARES = ("beta1", "beta2", "label_smoothing", "momentum", "q", "rho", "warmup")
 _RATES = ("class_weights", "delta", "epsilon", "learning_rate", "patience", "rate", "weight_decay")
-_LIMITS = dict.fromkeys(_SHARES, (0, 1)) | dict.fromkeys(_RATES, (0, inf))
+_LIMITS = dict.fromkeys(_COUNTS, (1, inf))
+_LIMITS |= dict.fromkeys(_SHARES, (0, 1)) | dict.fromkeys(_RATES, (0, inf))
 
 
 @dataclass_transform(frozen_default=True)
 class Spec:
     """Base of all that a spec can name: a subclass becomes a frozen dataclass in the registry.
 
-    ValueError for a field that cannot be the count, share or rate that its type or name says.
+    ValueError for a field that cannot be the count, share or rate that its name says.
     """
 
     def __init_subclass__(cls, init: bool = True, base: bool = False) -> None:
@@ -34,13 +36,13 @@ class Spec:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value, count = plain(getattr(self, field.name)), field.type in _COUNTS
+            value = plain(getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-            limits = _LIMITS.get(field.name, (1, inf) if count else None)
-            if value is None or limits is None or isinstance(value, Spec):
+            if value is None or isinstance(value, Spec) or field.name not in _LIMITS:
                 continue
             numbers = value if isinstance(value, tuple) and field.type is not int else (value,)
-            kind, (low, high) = int if count else int | float, limits
+            count, (low, high) = field.name in _COUNTS or field.type is int, _LIMITS[field.name]
+            kind = int if count else int | float
             if not all(isinstance(n, kind) and low <= n < high for n in numbers):
                 wanted = f"{'whole ' * count}numbers from {low}{' up to 1' * (high == 1)}"
                 raise ValueError(

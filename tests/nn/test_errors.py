@@ -83,6 +83,14 @@ def test_fields_that_cannot_be(make: Callable[[], object], message: str) -> None
         make()
 
 
+def test_fields_of_other_names_take_what_they_like() -> None:
+    class Shifted(nn.Layer):
+        axis: int = 0
+        pads: tuple[int, ...] = (0, -1)
+
+    assert (Shifted().axis, Shifted(-1).pads) == (0, (0, -1))
+
+
 def test_a_kernel_of_one_side() -> None:
     with pytest.raises(ValueError, match="expected 2"):
         nn.Conv2D(2, (3,)).build((5, 5, 1))
