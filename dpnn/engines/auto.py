@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpnn.data.ingest import SparkShards
+from dpnn.data.spark_shards import SparkShards
 from dpnn.engines.resident.engine import refuse_idle_kills
 from dpnn.engines.resident.submission import free_slots
 

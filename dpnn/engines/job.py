@@ -21,7 +21,7 @@ import numpy as np
 from pyspark import RDD, SparkContext, cloudpickle
 
 from dpnn.data.files import MissingShard
-from dpnn.data.ingest import SparkShards
+from dpnn.data.spark_shards import SparkShards
 from dpnn.engines import sums
 from dpnn.engines.job_frames import Frames, KeyedFrames, Part
 from dpnn.engines.job_tasks import combine, compute

@@ -8,8 +8,9 @@ import pytest
 from pyspark.sql import functions as F
 
 from dpnn.data.files import MissingShard, open_shard
-from dpnn.data.ingest import _LEVEL, SourceChanged, ingest
+from dpnn.data.ingest import ingest
 from dpnn.data.source import read
+from dpnn.data.spark_shards import LEVEL, SourceChanged
 
 
 def column_sum(handle) -> float:
@@ -84,7 +85,7 @@ def lose_everything(shards) -> None:
     for handle in shards.handles:
         shutil.rmtree(handle.path)
     shards._cached.unpersist(blocking=True)
-    shards._cached.persist(_LEVEL)
+    shards._cached.persist(LEVEL)
 
 
 def test_lost_handles_are_recomputed_within_the_job(shards):

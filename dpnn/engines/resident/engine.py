@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from dpnn.data.ingest import SparkShards
+from dpnn.data.spark_shards import SparkShards
 from dpnn.engines.protocol import Costs, EngineUnavailable, Plan, Sums
 from dpnn.engines.resident.member import Ticket
 from dpnn.engines.resident.root import Root

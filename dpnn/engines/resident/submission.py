@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark import RDD, InheritableThread, SparkContext
 
-from dpnn.data.ingest import SparkShards
+from dpnn.data.spark_shards import SparkShards
 
 
 class Submission:
