@@ -52,7 +52,7 @@ def choose(
     num_classes: int | None = None,
 ) -> tuple[list[SparkColumn], Spec]:
     """The columns to select, in the order in which the spec takes them."""
-    groups = list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
+    groups = _groups(inputs)
     if not groups or not all(map(_is_names, groups)):
         raise ValueError(f"inputs must be names of columns, got {inputs!r}")
     wanted: list[tuple[str, str | Sequence[str]]] = []
@@ -73,6 +73,11 @@ def choose(
     return aliased, Spec(tuple(parts), num_classes)
 
 
+def _groups(inputs: Inputs) -> list[str | Sequence[str]]:
+    """What names the columns of each input."""
+    return list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
+
+
 def _is_names(names: object) -> bool:
     """One name, or a list of some."""
     return isinstance(names, Sequence) and all(isinstance(name, str) for name in names)
@@ -80,8 +85,9 @@ def _is_names(names: object) -> bool:
 
 def column_names(inputs: Inputs) -> list[str]:
     """All columns that an `inputs` argument names, in order."""
-    groups = inputs.values() if isinstance(inputs, Mapping) else [inputs]
-    return [name for group in groups for name in ([group] if isinstance(group, str) else group)]
+    return [
+        name for group in _groups(inputs) for name in ([group] if isinstance(group, str) else group)
+    ]
 
 
 def split_by_indicator(df: DataFrame, column: str) -> tuple[DataFrame, DataFrame]:

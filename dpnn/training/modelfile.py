@@ -25,8 +25,10 @@ from dpnn.training.feed import Columns
 
 FORMAT, VERSION = "dpnn-model", 1
 # What a description that nobody wrote on purpose may lead to.
-_BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-_EXHAUSTED = (RecursionError, MemoryError)
+_BROKEN = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError),
+    *(RecursionError, MemoryError),
+)
 
 
 class Content(NamedTuple):
@@ -105,7 +107,7 @@ def _content(tensors: Any) -> Content:
         layout = nn.Network(layer, shape).layout
         if not isinstance(source, dict):
             raise TypeError("its source is no table")
-    except (*_BROKEN, *_EXHAUSTED) as error:
+    except _BROKEN as error:
         raise _BadModelError(f"has a broken description: {_line(error)}") from None
     if not isinstance(layer, nn.Layer) or not isinstance(loss, nn.Loss):
         raise _BadModelError("has a broken description: its model or loss is something else")

@@ -66,7 +66,8 @@ class Tally:
     def add(self, network: nn.Network, x: Any, y: np.ndarray, w: np.ndarray | None) -> None:
         """Rows of one batch."""
         if self.loss.task == "binary" and y.size and not 0 <= y.min() <= y.max() <= 1:
-            raise DataError(f"a label is {y.min() if y.min() < 0 else y.max():g}: not from 0 to 1")
+            name, far = type(self.loss).__name__, y.min() if y.min() < 0 else y.max()
+            raise DataError(f"a label is {far:g}: {name} takes labels from 0 to 1")
         z = network.forward(x)
         self.tail[metrics.LOSS] += network.loss(z, y, self.loss, w)[0]
         weights = self.loss.row_weights(y, w)

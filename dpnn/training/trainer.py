@@ -110,6 +110,7 @@ class Trainer:
 
         ValueError and TypeError name what does not fit; ShardError what went wrong in a task.
         """
+        num_shards = plain(num_shards)
         if num_shards is not None and (not isinstance(num_shards, int) or num_shards < 1):
             raise ValueError(f"num_shards must be a whole number from 1, got {num_shards!r}")
         named = inputs is not None or label is not None or weight is not None

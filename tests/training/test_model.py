@@ -128,7 +128,9 @@ def test_evaluate_takes_targets_between_no_and_yes():
     assert figures["loss"] == pytest.approx(np.mean(np.log1p(np.exp(z)) - y * z), rel=1e-5)
     assert np.sum(figures["confusion"]) == len(X)
     assert np.sum(figures["confusion"], axis=1).tolist() == [(y <= 0.5).sum(), (y > 0.5).sum()]
-    with pytest.raises(ValueError, match="a label is 7: not from 0 to 1"):
+    with pytest.raises(
+        ValueError, match="a label is 7: BinaryCrossEntropy takes labels from 0 to 1"
+    ):
         model.evaluate((X, np.full(len(X), 7.0)))
 
 
