@@ -26,8 +26,13 @@ from dpnn.training.feed import Columns
 FORMAT, VERSION = "dpnn-model", 1
 # What a description that nobody wrote on purpose may lead to.
 _BROKEN = (
-    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError),
-    *(RecursionError, MemoryError),
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
 )
 
 
