@@ -80,14 +80,18 @@ class Recurrent(Layer):
         rows = (z.shape[1] * len(dy), self.gates * self.units)
         dz = ctx.empty("dz", rows)
         da = ctx.empty("da", rows) if self.resets else dz
-        turned = xp.ascontiguousarray(p["U"].T)  # the product is quicker so
+        n = parts(xp, self.units, dz[: len(dy)].size, 16)
+        turned = p["U"].T.reshape(-1, n, self.units // n).swapaxes(0, 1).copy()  # quicker so
+        passed = ctx.empty("passed", dh.shape)  # dh by the way of a
+        products = passed.reshape(len(dy), *turned.shape[::2]).swapaxes(0, 1)
         for t in reversed(range(z.shape[1])):
             if self.return_sequences or t == z.shape[1] - 1:
                 dh += dy[:, t] if self.return_sequences else dy
             now = slice(t * len(dy), (t + 1) * len(dy))
             states = (h[t], s[t]), (h[t + 1], s[t + 1]), (dh, ds)
             self.step_back(z[:, t], *states, self.by_gates(dz[now]), self.by_gates(da[now]), xp)
-            dh += xp.dot(da[now], turned)
+            xp.matmul(da[now], turned, out=products)
+            dh += passed
         x = inputs.reshape(-1, ctx.x[1])
         xp.dot(x.T, dz, out=g["W"])
         xp.dot(h[:-1].reshape(-1, self.units).T, da, out=g["U"])

@@ -49,6 +49,15 @@ def expect(x: Rows, axes: str) -> Shape:
     return x
 
 
+def numbered(x: Array, count: int, name: str) -> Array:
+    """x (…) as integers (N,); ValueError where one is not a whole number from 0 to count - 1."""
+    given, numbers = x.reshape(-1), x.reshape(-1).astype(int)
+    wrong = (numbers != given) | (numbers < 0) | (numbers >= count)
+    if wrong.any():
+        raise ValueError(f"{name} takes whole numbers from 0 to {count - 1}, not {given[wrong][0]}")
+    return numbers
+
+
 class Layer(Spec, base=True):
     """Base of all layers: no parameters, and rows keep their shape."""
 
@@ -109,11 +118,9 @@ class Context:
 
     def add(self, name: str, layer: Layer, x: Rows) -> Rows:
         """A new child for rows of shape x; returns its output's shape."""
-        below = self.layer.chained and any(child.trained for child in self.children)
+        needs_dx = self.needs_dx or (self.layer.chained and any(c.trained for c in self.children))
         try:
-            self.children.append(
-                Context(layer, x, self.run, self.needs_dx or below, self.prefix + name)
-            )
+            self.children.append(Context(layer, x, self.run, needs_dx, self.prefix + name))
         except ShapeError as error:
             join = " " if str(error).startswith("expected") else "."
             raise ShapeError(f"{name}{join}{error}") from None

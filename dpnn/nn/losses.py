@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import ClassVar
 
 from dpnn.nn.backend import Array, array_module
-from dpnn.nn.layer import Context
+from dpnn.nn.layer import Context, numbered
 from dpnn.nn.params import Shape
 from dpnn.nn.spec import Spec
 
@@ -80,13 +80,9 @@ class SoftmaxCrossEntropy(Loss):
 
     def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
         xp, classes, smooth = ctx.xp, z.shape[-1], self.label_smoothing
-        logits, classes_of = z.reshape(-1, classes), y.reshape(-1).astype(int)
+        logits, classes_of = z.reshape(-1, classes), numbered(y, classes, type(self).__name__)
         if len(classes_of) != len(logits):
-            name, rows = type(self).__name__, z.shape[1:-1]
-            raise ValueError(f"{name} expected class numbers in rows of {rows}, got {y.shape[1:]}")
-        if len(logits) and not 0 <= int(classes_of.min()) <= int(classes_of.max()) < classes:
-            outside = f"{int(classes_of.min())} to {int(classes_of.max())}"
-            raise ValueError(f"class numbers lie from 0 to {classes - 1}, got {outside}")
+            raise ValueError(f"expected class numbers of shape {z.shape[:-1]}, got {y.shape}")
         right = (xp.arange(len(classes_of)), classes_of)
         e = ctx.empty("dz", logits.shape)
         xp.subtract(logits, logits.max(axis=1, keepdims=True), out=e)

@@ -115,10 +115,12 @@ def test_a_mask_of_another_length() -> None:
         )
 
 
-@pytest.mark.parametrize("y", [[0], [0, 1], [0, 1, 2, 3], [-1, 0, 1], np.eye(3)])
+@pytest.mark.parametrize(
+    "y", [[0], [0, 1], [0, 1, 2, 3], [-1, 0, 1], [0, 1, 3], [0, 0.5, 1], np.eye(3)]
+)
 def test_class_numbers_that_do_not_fit(y: list[int]) -> None:
     net = nn.Dense(3).build(2)
-    with pytest.raises(ValueError, match=r"targets|class numbers"):
+    with pytest.raises(ValueError, match=r"targets|class numbers|numbers from 0 to 2, not"):
         net.loss(np.zeros((3, 3), np.float32), np.array(y), nn.SoftmaxCrossEntropy())
 
 
