@@ -59,8 +59,10 @@ class GELU(Elementwise):
         grown *= 0.2140644488
         grown += 1.5957691216
         grown *= y
-        grown -= s * grown
-        grown += s  # s + x s (1 - s) (1.596 + 0.214 x²)
+        rest = xp.subtract(1, s, out=s)
+        grown *= rest
+        grown -= rest
+        grown += 1  # s + x s (1 - s) (1.596 + 0.214 x²)
         return grown
 
     def gate(self, x: Array, square: Array, xp: ModuleType) -> Array:
