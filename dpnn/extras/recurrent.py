@@ -80,7 +80,7 @@ class Recurrent(Layer):
         rows = (z.shape[1] * len(dy), self.gates * self.units)
         dz = ctx.empty("dz", rows)
         da = ctx.empty("da", rows) if self.resets else dz
-        n = parts(xp, self.units, dz[: len(dy)].size, 16)
+        n = parts(xp, self.units, dz[: len(dy)].size, 32)
         turned = p["U"].T.reshape(-1, n, self.units // n).swapaxes(0, 1).copy()  # quicker so
         passed = ctx.empty("passed", dh.shape)  # dh by the way of a
         products = passed.reshape(len(dy), *turned.shape[::2]).swapaxes(0, 1)
