@@ -2,12 +2,14 @@
 
 scripts/bench.sh exchange [--turns 3] [--tasks 1 2 4 8 16 64] [--no-torch]
 
-Two tasks on this machine, vectors of 10 to 10 million float32. `shared` and `tcp` are a step of
-the resident engine without arithmetic: the weights reach every task, every task's vector is in the
-sum that the driver holds; once over shared memory, once with every task as a host of its own.
-`gloo` is `all_reduce` of a tensor of the same size between two processes. The three take turns;
-medians in milliseconds. Then: a step of tiny work (10 float32) as the number of tasks grows, tasks
-being plain processes. An idle task costs nothing, so more tasks than cores show the signals alone.
+Two tasks on this machine, vectors of 10 to 10 million float32. The first three columns are a step
+of the resident engine without arithmetic: the weights reach every task, every task's vector is in
+the sum that the driver holds. `shared`: all on one host. `two hosts`: one task shares memory with
+the driver, the other is reached over TCP, so that as many bytes cross it as for gloo. `three`: both
+tasks and the driver are hosts of their own. `gloo` is `all_reduce` of a tensor of the same size
+between two processes. All take turns; medians in milliseconds, and gloo's time over each. Then: a
+step of tiny work (10 float32) as the number of tasks grows, tasks being plain processes. An idle
+task costs nothing, so more tasks than cores show the signals alone.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -29,6 +32,7 @@ from tests.engines.crew import Crew  # noqa: E402  members as plain processes
 
 REPEATS = {10: 200, 10_000: 200, 250_000: 100, 1_000_000: 40, 10_000_000: 10}
 PLAN = Plan(Kind.TRAIN, 0, 0, 1)
+SHARING = {"shared": (True, True), "two hosts": (True, False), "three": (False, False)}
 
 
 class Gloo:
@@ -75,34 +79,28 @@ def steps(crew: Crew, repeats: int) -> list[float]:
     return times
 
 
-def median(times: list[float]) -> str:
-    return f"{statistics.median(times):9.3f}"
-
-
 def compare(turns: int, torch: bool) -> None:
     gloo = Gloo() if torch else None
-    print(
-        "two tasks, milliseconds\n   float32    shared       tcp      gloo  gloo/shared  gloo/tcp"
-    )
+    print("two tasks, milliseconds" + "gloo over each".rjust(60))
+    print("   float32" + "".join(f"{name:>10}" for name in (*SHARING, "gloo", *SHARING)))
     for size, repeats in REPEATS.items():
-        times: dict[str, list[float]] = {"shared": [], "tcp": [], "gloo": []}
-        with (
-            Crew(size, [[0], [1]], idle=True) as shared,
-            Crew(size, [[0], [1]], idle=True, share=False) as tcp,
-        ):
-            for crew in (shared, tcp):
+        times: dict[str, list[float]] = {name: [] for name in (*SHARING, "gloo")}
+        with ExitStack() as open_crews:
+            crews = {
+                name: open_crews.enter_context(Crew(size, [[0], [1]], idle=True, share=share))
+                for name, share in SHARING.items()
+            }
+            for crew in crews.values():
                 steps(crew, 3)
             for _ in range(turns):
-                times["shared"] += steps(shared, repeats)
-                times["tcp"] += steps(tcp, repeats)
+                for name, crew in crews.items():
+                    times[name] += steps(crew, repeats)
                 if gloo is not None:
                     times["gloo"] += gloo(size, repeats)
-        row = "".join(" " + median(t) if t else "         –" for t in times.values())
+        middle = {name: statistics.median(t) for name, t in times.items() if t}
+        row = "".join(f"{milliseconds:10.3f}" for milliseconds in middle.values())
         if gloo is not None:
-            middle = {name: statistics.median(t) for name, t in times.items()}
-            row += (
-                f"{middle['gloo'] / middle['shared']:13.1f}{middle['gloo'] / middle['tcp']:10.1f}"
-            )
+            row += "".join(f"{middle['gloo'] / middle[name]:10.1f}" for name in SHARING)
         print(f"{size:10d}{row}", flush=True)
     if gloo is not None:
         gloo.close()
@@ -116,7 +114,7 @@ def grow(tasks: list[int]) -> None:
         for share in (True, False):
             with Crew(10, parts, idle=True, share=share, fan_in=4, patience=60.0) as crew:
                 steps(crew, 5)
-                row += " " + median(steps(crew, 100))
+                row += f"{statistics.median(steps(crew, 100)):10.3f}"
         print(f"{count:10d}{row}", flush=True)
 
 

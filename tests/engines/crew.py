@@ -69,6 +69,7 @@ def expected(weights: np.ndarray, plan: Plan, shards: int) -> Sums:
 class Crew:
     """A driver's root and its members; `with` ends everything that it started.
 
+    share   whether a place shares memory with the driver's host: all alike, or each by itself
     hosts   the loopback address of each place
     inside  the command that enters each place's own network, with the driver bound to `bind`
     """
@@ -79,7 +80,7 @@ class Crew:
         train: Sequence[Sequence[int]],
         validation: Sequence[Sequence[int]] | None = None,
         *,
-        share: bool = True,
+        share: bool | Sequence[bool] = True,
         hosts: Sequence[str] | None = None,
         delay: float = 0.0,
         idle: bool = False,
@@ -95,7 +96,8 @@ class Crew:
         self.secret = new_secret()
         self.roster = Roster(bind, self.secret)
         self.root = Root(self.roster, counts, patience=patience, **options)
-        self.hosts, self.share, self.delay, self.idle = hosts, share, delay, idle
+        self.hosts, self.delay, self.idle = hosts, delay, idle
+        self.share = [share] * len(train) if isinstance(share, bool) else list(share)
         self.revive, self.patience = revive, patience
         self.counts = counts
         self.pids: dict[int, int] = {}
@@ -128,7 +130,7 @@ class Crew:
             "validation": self.validation[place],
             "counts": self.counts,
             "size": self.size,
-            "share": self.share,
+            "share": self.share[place],
             "host": self.hosts[place] if self.hosts else None,
             "delay": self.delay,
             "idle": self.idle,
