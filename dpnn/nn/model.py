@@ -11,8 +11,6 @@ from dpnn.nn.layer import Context, Layer, Rows, Run
 from dpnn.nn.losses import Loss
 from dpnn.nn.params import Layout
 
-Key = tuple[int, ...]
-
 
 class Network:
     """A model for rows of one shape, and its weights.
@@ -40,6 +38,9 @@ class Network:
         places = list(self.context.walk())
         self.layout = Layout({c.prefix + n: param for c in places for n, param in c.params.items()})
         self.bind(np.zeros(self.layout.size, dtype) if weights is None else weights)
+
+    def __reduce__(self) -> Any:  # copied and pickled without its buffers
+        return Network, (self.layer, self.input_shape, self.weights, None, self.context.needs_dx)
 
     def bind(self, weights: Array, gradient: Array | None = None) -> "Network":
         """Use the caller's memory for the weights (may be read-only) and the gradient, (size,)."""
@@ -69,7 +70,7 @@ class Network:
         """Name -> view of the gradient, trained parameters only."""
         return self.layout.named(self.gradient, state=False)
 
-    def forward(self, x: Any, training: bool = False, key: Key = ()) -> Array:
+    def forward(self, x: Any, training: bool = False, key: tuple[int, ...] = ()) -> Array:
         """The output z (B, …), in a buffer that the next pass reuses."""
         got, expected = each(x, lambda v: v.shape[1:]), self.input_shape
         if isinstance(x, dict) and isinstance(expected, dict) and expected.keys() <= got.keys():
@@ -94,7 +95,7 @@ class Network:
         return self.context.backward(dz)
 
     def loss_and_gradients(
-        self, x: Any, y: Array, loss: Loss, weight: Array | None = None, key: Key = ()
+        self, x: Any, y: Array, loss: Loss, weight: Array | None = None, key: tuple[int, ...] = ()
     ) -> float:
         """The loss SUM over the rows; fills `gradients` with the gradients of that sum.
 

@@ -132,6 +132,9 @@ class TrainedModel:
             self._broadcasts[key] = sc.broadcast(data)
         return self._broadcasts[key]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_broadcasts": {}}  # those are this process's
+
     def __repr__(self) -> str:
         return f"TrainedModel({self.network.layer}, {type(self.loss).__name__})"
 

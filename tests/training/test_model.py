@@ -1,7 +1,9 @@
 """Trained models: what they predict, on arrays and DataFrames, and their file."""
 
+import copy
 import json
 import os
+import pickle
 import struct
 
 import numpy as np
@@ -114,6 +116,28 @@ def test_transform_sees_other_weights(frame):
     model.weights[-15:] *= -1  # the last layer
     after = [row.prediction for row in model.transform(frame).orderBy("id").collect()]
     assert after == model.predict(X).argmax(axis=1).tolist() != before
+
+
+def test_a_copy_predicts_the_same_and_has_its_own_weights(frame):
+    model = trained()
+    model.transform(frame).collect()  # has broadcast its weights
+    expected = model.predict(X)
+    twin = copy.deepcopy(model)
+    assert twin.predict(X).tobytes() == expected.tobytes()
+    assert (twin.loss, twin.columns, twin.source) == (model.loss, model.columns, model.source)
+    twin.weights[...] = 0
+    assert not twin.predict(X).any()
+    assert model.predict(X).tobytes() == expected.tobytes()
+
+
+def test_a_model_goes_into_a_users_own_function(frame):
+    model = trained()
+
+    def first(row):
+        return float(model.predict(np.array([row.x]))[0, 0])
+
+    found = frame.select("id", "x").rdd.map(lambda row: (row.id, first(row))).collect()
+    np.testing.assert_allclose([z for _, z in sorted(found)], model.predict(X)[:, 0], rtol=1e-5)
 
 
 def test_predict_of_a_dataframe_names_transform(frame):
@@ -325,8 +349,6 @@ def test_a_flipped_bit_in_the_weights_is_found(tmp_path):
 
 
 def test_nothing_is_unpickled(tmp_path, monkeypatch):
-    import pickle
-
     def refuse(*_, **__):
         raise AssertionError("unpickled")
 
