@@ -22,12 +22,17 @@ class Kind(IntEnum):
 
 
 class Plan(NamedTuple):
-    """What to compute now. Plain integers: it packs into a fixed-size struct on any wire."""
+    """What to compute now. Plain integers: it packs into a fixed-size struct on any wire.
+
+    trial  a line search tries weights: numbers that are not finite are an infinite loss there, not
+           an error
+    """
 
     kind: Kind
     epoch: int = 0
     step: int = 0
     steps: int = 1
+    trial: int = 0
 
 
 @dataclass

@@ -59,7 +59,7 @@ class Worker:
     def tail_size(self, kind: Kind) -> int:
         """How many float64 a plan of this kind returns beside the flat vector."""
         if kind == Kind.MOMENTS:
-            return metrics.HEAD + normalization.moments_size(self.net.layout)
+            return metrics.HEAD + normalization.moments_size(self.net)
         return metrics.tail_size(self.program.loss)
 
     def bind(self, weights: np.ndarray, gradient: np.ndarray) -> None:
@@ -74,7 +74,8 @@ class Worker:
     def run(self, plan: Plan, shard: int, data: Shard) -> Sums:
         """This shard's sums. `flat` is the bound gradient, or None for plans without gradients.
 
-        Raises ShardError where the numbers are not finite.
+        Raises ShardError where the numbers are not finite; those of a trial become an infinite loss
+        and no gradient.
         """
         tail = np.zeros(self.tail_size(plan.kind))
         training = plan.kind == Kind.TRAIN
@@ -141,13 +142,18 @@ class Worker:
         return None if x is None else to_device(x, self.program.device)
 
     def _check_finite(self, plan: Plan, shard: int, tail: np.ndarray) -> None:
-        where = f"at epoch {plan.epoch} step {plan.step} shard {shard}"
-        if not np.isfinite(tail).all():
-            raise ShardError(f"non-finite loss {where}: lower the learning rate or clip gradients")
+        finite = np.isfinite(tail).all()
         with np.errstate(all="ignore"):
             norm = np.dot(self._gradient, self._gradient) if plan.kind == Kind.TRAIN else 0.0
-        if np.isfinite(norm):
+        if finite and np.isfinite(norm):
             return
+        if plan.trial:
+            self._gradient[...] = 0
+            tail[metrics.LOSS], tail[metrics.HEAD :] = np.inf, 0
+            return
+        where = f"at epoch {plan.epoch} step {plan.step} shard {shard}"
+        if not finite:
+            raise ShardError(f"non-finite loss {where}: lower the learning rate or clip gradients")
         named = self.net.layout.named(self._gradient)
         names = [name for name, g in named.items() if not np.isfinite(g).all()]
         what = f"non-finite gradient of {names[-1]}" if names else "gradient norm above 1e19"

@@ -2,7 +2,7 @@
 
 from math import prod
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from dpnn.nn.activations import Elementwise, sigmoid, softmax, softmax_backward
 from dpnn.nn.backend import Array
@@ -58,9 +58,9 @@ class GELU(Elementwise):
         s = self.gate(x, grown.copy(), xp)
         grown *= 0.2140644488
         grown += 1.5957691216
-        grown *= y
         rest = xp.subtract(1, s, out=s)
-        grown *= rest
+        grown *= rest  # before y: together they would overflow
+        grown *= y
         grown -= rest
         grown += 1  # s + x s (1 - s) (1.596 + 0.214 x²)
         return grown
@@ -75,6 +75,9 @@ class GELU(Elementwise):
 
 class Softmax(Layer):
     """y = exp(x) / Σ exp(x) along the last axis. For losses give logits, not this."""
+
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        return {}, expect(x, "…, C")
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         y = softmax(ctx.copy(x, "y"), ctx.xp)
@@ -119,7 +122,7 @@ class Conv1D(Chain):
     filters: int
     kernel_size: int
     strides: int = 1
-    padding: str = "valid"
+    padding: Literal["valid", "same"] = "valid"
     dilation: int = 1
     groups: int = 1
     bias: bool = True

@@ -38,6 +38,14 @@ class LBFGS(Optimizer):
     memory: int = 10
     evaluations: int = 20  # of one line search, at most
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weight_decay:
+            raise ValueError("LBFGS follows the loss alone: it has no weight_decay")
+
+    def update(self, state: State, w: Array, g: Array) -> None:
+        raise TypeError("LBFGS looks for its step itself: call iterate(state, w, evaluate)")
+
     def init(self, layout: Layout, like: Array | None = None) -> State:
         state = super().init(layout, like)
         state["s"] = np.zeros((0, layout.trained), np.float32)  # steps, oldest first

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dpnn.nn.backend import Array
-from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
+from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, Views, expect
 from dpnn.nn.model import Network
-from dpnn.nn.params import Layout, Param
+from dpnn.nn.params import Param
 
 
 class Normalization(Layer):
@@ -33,12 +33,16 @@ class Normalization(Layer):
         return y, None
 
     def moments(self, x: Array, ctx: Context) -> Array:
-        """Sums over the rows of x and x², means over the positions of a row: (2 C,) float64."""
-        if ctx.needs_dx:
-            raise ShapeError(f"{ctx.name} must come before every layer that is trained")
+        """Over the rows, of each channel: (3 C,) float64.
+
+        Σ of the mean m of these rows, Σ of (x - m)², both means over the positions of a row, and
+        Σ m². So the variance within is that of small numbers, however far they are from 0.
+        """
         wide = x.reshape(-1, x.shape[-1]).astype("float64")  # (N, C)
-        sums = ctx.xp.concatenate([wide.sum(axis=0), (wide * wide).sum(axis=0)])
-        return sums * (len(x) / max(len(wide), 1))
+        mean = wide.sum(axis=0) / max(len(wide), 1)
+        wide -= mean
+        within = ctx.xp.square(wide, out=wide).sum(axis=0) / max(len(wide), 1)
+        return ctx.xp.concatenate([mean, within, mean * mean]) * len(x)
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
         g["mean"].fill(0)
@@ -46,26 +50,47 @@ class Normalization(Layer):
         return ctx.xp.multiply(dy, p["variance"] ** -0.5, out=ctx.empty("dx", dy.shape))
 
 
-def moments_size(layout: Layout) -> int:
+def check(place: Context, after: bool = False) -> bool:
+    """Whether there is a Normalization in a place, `after` another; ValueError where it can't be.
+
+    Its numbers come from the data as it is: nothing before it is trained, or normalized as well.
+    """
+    found = isinstance(place.layer, Normalization)
+    if found and (after or place.needs_dx):
+        raise ValueError(
+            f"{place.name} must come before every layer that is trained and every other "
+            "Normalization: its mean and variance are those of the input rows"
+        )
+    for child in place.children:
+        found |= check(child, after or (found and place.layer.chained))
+    return found
+
+
+def moments_size(network: Network) -> int:
     """How many numbers `moments` gives; 0 where no layer is a Normalization."""
-    return sum(e.stop - e.start for e in layout.entries if e.momentum == 1)
+    return sum(3 * place.x[-1] for place in _places(network))
 
 
 def moments(network: Network, x: Any) -> Array:
-    """Executor. Σ_rows of x, then of x², for each Normalization: (moments_size,) float64."""
+    """Executor. What each Normalization's `moments` says of some rows: (moments_size,) float64."""
     network.run.moments = []
     network.forward(x)
     found, network.run.moments = network.run.moments, None
     return network.run.xp.concatenate(found)
 
 
-def set_moments(layout: Layout, weights: Array, sums: np.ndarray, rows: float) -> None:
+def set_moments(network: Network, weights: Array, sums: np.ndarray, rows: float) -> None:
     """Driver. Put mean and variance, from the summed `moments` of `rows` rows, into weights."""
-    state = [slice(e.start, e.stop) for e in layout.entries if e.momentum == 1]
-    for mean, variance in zip(state[::2], state[1::2], strict=True):
-        size = mean.stop - mean.start
-        (first, second), sums = sums[: 2 * size].reshape(2, size) / rows, sums[2 * size :]
-        spread = second - first * first
-        weights[mean] = first
-        # A constant column has rounding errors for a variance: it becomes 0, not noise.
-        weights[variance] = np.where(spread > 1e-12 * second, spread, 1)
+    views = network.layout.named(weights)
+    for place in _places(network):
+        size = place.x[-1]
+        (mean, within, second), sums = sums[: 3 * size].reshape(3, size) / rows, sums[3 * size :]
+        between = second - mean * mean
+        # Rounding errors are no variance: a constant column becomes 0, not noise.
+        variance = within + np.where(between > 1e-12 * second, between, 0)
+        views[place.prefix + "mean"][...] = mean
+        views[place.prefix + "variance"][...] = np.where(variance > 1e-20 * second, variance, 1)
+
+
+def _places(network: Network) -> list[Context]:
+    return [c for c in network.context.walk() if isinstance(c.layer, Normalization)]

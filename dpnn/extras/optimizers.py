@@ -44,8 +44,7 @@ class LAMB(Adam):
     weight_decay: float = 0.01
 
     def update(self, state: State, w: Array, g: Array) -> None:
-        state["step"] += 1
-        xp = array_module(w)
+        rate, xp = self.begin(state, w, g), array_module(w)
         for some in blocks(xp, w.size):
             self.direct(state, g[some], state["m"][some], state["v"][some])
         for start, stop in state["matrices"].tolist():
@@ -53,7 +52,7 @@ class LAMB(Adam):
             r += self.weight_decay * weights
             norm, step = sqrt(xp.dot(weights, weights)), sqrt(xp.dot(r, r))
             r *= norm / step if norm and step else 1
-        g *= self.rate(state)
+        g *= rate
         w -= g
 
 

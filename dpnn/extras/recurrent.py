@@ -16,7 +16,7 @@ from dpnn.nn.params import Param
 States = tuple[Array, Array]  # h (B, H), which goes out, and s (B, H), which a step keeps beside it
 
 
-class Recurrent(Layer):
+class Recurrent(Layer, base=True):
     """Base of the recurrent layers, which say what one step does, forward and backward.
 
     z (gates, B, H) is x W + b of the step, then its gates; a is h U (+ c).
@@ -100,8 +100,9 @@ class Recurrent(Layer):
             ctx.add_rows(da, g["c"])
         if not ctx.needs_dx:
             return None
-        xp.dot(dz, p["W"].T, out=x)
-        return ctx.copy(inputs.swapaxes(0, 1), "dx")
+        dx = ctx.empty("dx of times", inputs.shape)
+        xp.dot(dz, p["W"].T, out=dx.reshape(x.shape))
+        return ctx.copy(dx.swapaxes(0, 1), "dx")
 
 
 class LSTM(Recurrent):

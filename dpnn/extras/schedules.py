@@ -7,7 +7,7 @@ from dpnn.nn.optim import Schedule
 
 
 class StepDecay(Schedule):
-    """rate · factor^⌊step / every⌋."""
+    """rate · factor^⌊(step - 1) / every⌋."""
 
     every: int
     factor: float = 0.1
@@ -17,7 +17,7 @@ class StepDecay(Schedule):
 
 
 class ExponentialDecay(StepDecay):
-    """rate · factor^(step / every)."""
+    """rate · factor^((step - 1) / every)."""
 
     def __call__(self, step: int) -> float:
         return self.rate * self.factor ** ((step - 1) / self.every)
@@ -68,6 +68,14 @@ class ReduceOnPlateau(Schedule):
     factor: float = 0.1
     patience: int = 5
     minimum: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.rate >= self.minimum:
+            raise ValueError(
+                f"ReduceOnPlateau takes a rate above 0 and a minimum up to it, not {self.rate} and "
+                f"{self.minimum}"
+            )
 
     def observe(self, state: dict[str, Any], value: float) -> None:
         waited = 0 if value < state.get("best", inf) else state.get("waited", 0) + 1

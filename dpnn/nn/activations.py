@@ -6,7 +6,7 @@ from dpnn.nn.backend import Array, blocks
 from dpnn.nn.layer import Cache, Context, Layer, Views
 
 
-class Elementwise(Layer):
+class Elementwise(Layer, base=True):
     """y = value(x), number by number, in blocks that stay in the cache with their temporaries."""
 
     def value(self, x: Array, y: Array, xp: ModuleType) -> None:

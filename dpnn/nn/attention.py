@@ -32,7 +32,7 @@ class MultiHeadAttention(Chain):
         return {}, ctx.add("out", Dense(channels, initializer="glorot"), seen)
 
 
-class Attention(Layer):
+class Attention(Layer, base=True):
     """softmax(q kᵀ / √D) v of each head:  q, k, v side by side (B, T, 3 C) -> y (B, T, C)."""
 
     heads: int

@@ -6,7 +6,7 @@ from dpnn.nn.backend import Array
 from dpnn.nn.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views
 
 
-class Chain(Layer):
+class Chain(Layer, base=True):
     """Base of the layers that run their context's children one after the other."""
 
     chained = True

@@ -9,7 +9,7 @@ never leave the cache.
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,16 +28,11 @@ class Conv2D(Layer):
     filters: int
     kernel_size: Pair
     strides: Pair = 1
-    padding: str = "valid"
+    padding: Literal["valid", "same"] = "valid"
     dilation: Pair = 1
     groups: int = 1
     bias: bool = True
     initializer: str = "auto"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.padding not in ("valid", "same"):
-            raise ValueError(f"padding is 'valid' or 'same', not {self.padding!r}")
 
     def grid(self, size: Rows) -> tuple[np.ndarray, ...]:
         """For images of `size` (H, W): (H', W'), the zeros before, strides, a window's reach."""
@@ -59,7 +54,7 @@ class Conv2D(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         counts, before, strides, reach = self.grid(ctx.x[:2])
-        wide = _framed(ctx.floats(x), before, (counts - 1) * strides + reach + 1, ctx)
+        wide = _framed(ctx.floats(x), "x", before, (counts - 1) * strides + reach + 1, ctx)
         y, kernel = ctx.empty("y", (len(x), *ctx.y)), self.grouped(p["W"])
         windows = self.windows(wide, kernel, y, strides, pair(self.dilation), ctx)
         _multiply(windows, kernel, self.grouped(y), ctx)
@@ -81,7 +76,7 @@ class Conv2D(Layer):
             return None
         _, before, strides, reach = self.grid(ctx.x[:2])
         lead, dilation = (reach - before) // strides, pair(self.dilation)
-        wide = _framed(dy, lead, lead + (before - 1 + ctx.x[:2]) // strides + 1, ctx)
+        wide = _framed(dy, "dy", lead, lead + (before - 1 + ctx.x[:2]) // strides + 1, ctx)
         turned = self.grouped(p["W"])[::-1, ::-1].swapaxes(2, 4)  # (K, L, O', G, C')
         dx, (apart, firsts) = ctx.empty("dx", (len(dy), *ctx.x)), self.meetings()
         if (strides > 1).any():  # there may be places that no tap meets
@@ -126,11 +121,11 @@ def _every(x: Array, start: Any, steps: Array) -> Array:
     return x[:, top::down, left::right]
 
 
-def _framed(x: Array, before: Array, room: Array, ctx: Context) -> Array:
+def _framed(x: Array, tag: str, before: Array, room: Array, ctx: Context) -> Array:
     """x (B, H, W, C) with `before` zeros before it, and cut or filled with zeros up to `room`."""
     if not before.any() and not (room > x.shape[1:3]).any():
         return x
-    wide = ctx.empty(f"frame {before}", (len(x), *room.tolist(), x.shape[3]))
+    wide = ctx.empty(f"framed {tag}", (len(x), *room.tolist(), x.shape[3]))
     wide.fill(0)
     inside = _every(wide, before, pair(1))[:, : x.shape[1], : x.shape[2]]
     inside[...] = x[:, : inside.shape[1], : inside.shape[2]]

@@ -44,7 +44,7 @@ def expect(x: Rows, axes: str) -> Shape:
     """x, or ShapeError where it has not the axes named in `axes`: "T, C" or "…, C"."""
     names = axes.split(", ")
     least = len(names) - (names[0] == "…")
-    if isinstance(x, dict) or len(x) < least or (len(x) > least and names[0] != "…"):
+    if isinstance(x, dict) or 0 in x or len(x) < least or (len(x) > least and names[0] != "…"):
         raise ShapeError(f"expected x of shape (B, {axes}), got rows of {x}")
     return x
 

@@ -5,6 +5,7 @@ Called with the network's output z, targets y and row weights w (B,) or None, a 
 sum over rows of w · loss, and dz, the gradient of that sum.
 """
 
+from math import prod
 from types import ModuleType
 from typing import ClassVar
 
@@ -36,12 +37,18 @@ class Loss(Spec, base=True):
         """d value / dz."""
 
     def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
-        if y.size != z.size:
+        if not fit(y.shape[1:], z.shape[1:]):
             name, rows = type(self).__name__, z.shape[1:]
             raise ValueError(f"{name} expected targets with rows of {rows}, got {y.shape[1:]}")
         y, dz = ctx.floats(y, "y").reshape(z.shape), ctx.empty("dz", z.shape)
         dz[...] = self.slope(z, y, ctx.xp)
         return _weighted(self.value(z, y, ctx.xp), dz, w)
+
+
+def fit(targets: Shape, outputs: Shape) -> bool:
+    """Whether rows of targets stand for rows of outputs: alike but for axes of 1, or flat."""
+    alike = [n for n in targets if n > 1] == [n for n in outputs if n > 1]
+    return prod(targets) == prod(outputs) and (alike or len(targets) == 1)
 
 
 def _weighted(values: Array, dz: Array, w: Array | None) -> tuple[float, Array]:
@@ -79,9 +86,10 @@ class SoftmaxCrossEntropy(Loss):
         return own if w is None else own * w
 
     def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
+        self.check(z.shape[1:])
         xp, classes, smooth = ctx.xp, z.shape[-1], self.label_smoothing
         logits, classes_of = z.reshape(-1, classes), numbered(y, classes, type(self).__name__)
-        if len(classes_of) != len(logits):
+        if not fit(y.shape[1:], z.shape[1:-1]):
             raise ValueError(f"expected class numbers of shape {z.shape[:-1]}, got {y.shape}")
         right = (xp.arange(len(classes_of)), classes_of)
         e = ctx.empty("dz", logits.shape)

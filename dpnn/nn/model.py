@@ -77,13 +77,13 @@ class Network:
             got = {name: got[name] for name in expected}  # others may ride along
         if got != expected:
             raise ValueError(f"the model expected rows of shape {expected}, got {got}")
-        if isinstance(x, dict) and len({len(v) for v in x.values()}) > 1:
-            raise ValueError(f"inputs of different lengths: {each(x, len)}")
+        length(x)
         self.run.training, self.run.key, self.run.inputs = training, key, x
         return self.context.forward(x)
 
     def loss(self, z: Array, y: Array, loss: Loss, weight: Array | None = None) -> Any:
         """(loss sum, dz) of an output."""
+        weight = None if weight is None else weight.reshape(-1)
         if not len(z) == len(y) == len(z if weight is None else weight):
             weights = "" if weight is None else f" and {len(weight)} weights"
             raise ValueError(f"{len(z)} rows of outputs, but {len(y)} targets{weights}")
@@ -107,7 +107,9 @@ class Network:
 
     def predict(self, x: Any, batch_size: int = 1024) -> Array:
         """The output (B, …) of all rows, as a new array."""
-        rows = len(next(iter(x.values()))) if isinstance(x, dict) else len(x)
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        rows = length(x)
         out = self.run.xp.empty((rows, *self.output_shape), self.weights.dtype)
         for start in range(0, rows, batch_size):
             some = slice(start, start + batch_size)
@@ -118,6 +120,14 @@ class Network:
 def each(x: Any, f: Callable[[Any], Any]) -> Any:
     """f of x, or of each of its values where x is a dict of inputs."""
     return {name: f(value) for name, value in x.items()} if isinstance(x, dict) else f(x)
+
+
+def length(x: Any) -> int:
+    """The number of rows; ValueError where inputs have different ones."""
+    lengths = {len(v) for v in (x.values() if isinstance(x, dict) else (x,))}
+    if len(lengths) != 1:
+        raise ValueError(f"inputs of different lengths: {each(x, len)}")
+    return lengths.pop()
 
 
 def _normal(shape: Any) -> tuple[int, ...]:

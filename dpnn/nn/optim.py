@@ -43,7 +43,8 @@ class Optimizer(Spec, base=True):
         """The state before the first step; `like` gives dtype and device (float32, CPU)."""
         like = np.empty(0, np.float32) if like is None else like
         matrices = [[e.start, e.stop] for e in layout.entries if len(e.shape) > 1]
-        state: State = {"step": 0, "scale": 1.0, "matrices": np.array(matrices, int).reshape(-1, 2)}
+        state: State = {"step": 0, "scale": 1.0, "trained": layout.trained}
+        state["matrices"] = np.array(matrices, int).reshape(-1, 2)
         for name in self.slots:
             state[name] = array_module(like).zeros(layout.trained, like.dtype)
         return state
@@ -53,6 +54,14 @@ class Optimizer(Spec, base=True):
         rate = self.learning_rate
         return state["scale"] * (rate(state["step"]) if isinstance(rate, Schedule) else rate)
 
+    def begin(self, state: State, w: Array, g: Array) -> float:
+        """Count the step; its learning rate. ValueError where w or g is not what is trained."""
+        if not state["trained"] == w.size == g.size:
+            cure = "give [: layout.trained] of both, and the rest to layout.update_state"
+            raise ValueError(f"update of {state['trained']} numbers got {w.size}, {g.size}: {cure}")
+        state["step"] += 1
+        return self.rate(state)
+
     def observe(self, state: State, value: float) -> None:
         """Tell the schedule an epoch's loss (the validation loss where there is one)."""
         if isinstance(self.learning_rate, Schedule):
@@ -60,8 +69,7 @@ class Optimizer(Spec, base=True):
 
     def update(self, state: State, w: Array, g: Array) -> None:
         """One step: w is changed in place, g is used up."""
-        state["step"] += 1
-        rate = self.rate(state)
+        rate = self.begin(state, w, g)
         if self.weight_decay:
             for start, stop in state["matrices"].tolist():
                 w[start:stop] *= 1 - rate * self.weight_decay

@@ -8,46 +8,32 @@ never name code. What a field may not be is said when the object is made.
 import dataclasses
 import difflib
 from importlib import import_module
-from math import inf
 from typing import Any, dataclass_transform
 
 REGISTRY: dict[str, type] = {}
 Pair = int | tuple[int, int]
-# What fields of these names take: counts from 1 on, shares from 0 up to 1, rates from 0 on.
-_COUNTS = {"dilation", "every", "filters", "groups", "heads", "kernel_size", "memory", "pool_size"}
-_COUNTS |= {"evaluations", "shape", "steps", "strides", "units", "words"}
-_SHARES = ("beta1", "beta2", "label_smoothing", "momentum", "q", "rho", "warmup")
-_RATES = ("class_weights", "delta", "epsilon", "learning_rate", "patience", "rate", "weight_decay")
-_LIMITS = dict.fromkeys(_COUNTS, (1, inf))
-_LIMITS |= dict.fromkeys(_SHARES, (0, 1)) | dict.fromkeys(_RATES, (0, inf))
 
 
 @dataclass_transform(frozen_default=True)
 class Spec:
     """Base of all that a spec can name: a subclass becomes a frozen dataclass in the registry.
 
-    ValueError for a field that cannot be the count, share or rate that its name says.
+    ValueError for a field that is not of its declared type, or cannot be the count, share or rate
+    that its name says; TypeError for a class that bears the name of one of dpnn's.
     """
 
     def __init_subclass__(cls, init: bool = True, base: bool = False) -> None:
         dataclasses.dataclass(frozen=True, init=init)(cls)
         if not base:  # Layer, Loss and Optimizer are no layer, loss, …
+            known = REGISTRY.get(cls.__name__, cls).__module__
+            if known.startswith("dpnn.") and known != cls.__module__:
+                raise TypeError(f"{cls.__name__} is {known}'s: give your class another name")
             REGISTRY[cls.__name__] = cls
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = plain(getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-            if value is None or isinstance(value, Spec) or field.name not in _LIMITS:
-                continue
-            numbers = value if isinstance(value, tuple) and field.type is not int else (value,)
-            count, (low, high) = field.name in _COUNTS or field.type is int, _LIMITS[field.name]
-            kind = int if count else int | float
-            if not all(isinstance(n, kind) and low <= n < high for n in numbers):
-                wanted = f"{'whole ' * count}numbers from {low}{' up to 1' * (high == 1)}"
-                raise ValueError(
-                    f"{type(self).__name__}.{field.name} takes {wanted}, not {value!r}"
-                )
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
+        import_module("dpnn.extras.fields").check(self)
 
 
 def plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from dpnn import nn
 from dpnn.data.arrays import from_arrays, input_shape
 from dpnn.data.checks import Span, span, span_of
+from dpnn.nn.losses import fit
 
 Part = tuple[Any, np.ndarray, np.ndarray | None]  # X, y, row weights
 # What Spark has no type for, and the next type that holds the same numbers.
@@ -80,12 +81,15 @@ class Feed:
         wanted = outputs[:-1] if loss.task == "classes" else outputs
         for name, shards in (("training", self.train), ("validation", self.validation)):
             shape = _label_shape(shards)
-            if shape is not None and prod(shape) != prod(wanted):
-                raise ValueError(
-                    f"{name} labels are {prod(shape)} to a row, but {type(loss).__name__} takes "
-                    f"{prod(wanted)} with the model's outputs {outputs}: change the last layer, "
-                    "the loss or the label"
-                )
+            if shape is None or fit(shape, wanted):
+                continue
+            got, takes = (
+                (prod(shape), prod(wanted)) if prod(shape) != prod(wanted) else (shape, wanted)
+            )
+            raise ValueError(
+                f"{name} labels are {got} to a row, but {type(loss).__name__} takes {takes} with "
+                f"the model's outputs {outputs}: change the last layer, the loss or the label"
+            )
         if loss.task == "values":
             return
         top = network.output_shape[-1] - 1 if loss.task == "classes" else 1

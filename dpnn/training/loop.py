@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from math import ceil, inf
+from math import ceil, inf, isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -139,22 +139,25 @@ class Fit:
         return sums.tail.copy()
 
     def _iterate(self) -> np.ndarray:
-        """One iteration of a full-batch optimizer; the tail is that of its last evaluation."""
-        tail = np.zeros(0)
+        """One iteration of a full-batch optimizer; the tail is that of the weights it goes to."""
+        tails: dict[float, np.ndarray] = {}  # by the loss
 
         def evaluate() -> tuple[float, np.ndarray]:
-            nonlocal tail
-            sums = self._step(Plan(Kind.TRAIN))  # always the same plan: the same Dropout masks
-            tail = sums.tail.copy()
-            gradient = self.update.mean_gradient(self.state, sums)
-            return float(tail[metrics.LOSS] / tail[metrics.WEIGHT]), gradient
+            trial = int("value" in self.state.optimizer)  # else there is no step to take back
+            sums = self._step(Plan(Kind.TRAIN, trial=trial))  # always the same Dropout masks
+            assert sums.flat is not None
+            value = float(sums.tail[metrics.LOSS] / sums.tail[metrics.WEIGHT])
+            if not (isfinite(value) and isfinite(np.dot(sums.flat, sums.flat))):
+                return inf, np.zeros(self.network.layout.trained, np.float32)
+            tails[value] = sums.tail.copy()
+            return value, self.update.mean_gradient(self.state, sums)
 
         weights = self.state.weights[: self.network.layout.trained]
         assert isinstance(self.trainer.optimizer, LBFGS)
-        self.trainer.optimizer.iterate(self.state.optimizer, weights, evaluate)
-        if not tail.size:  # it can't go on: the figures are those of where it stands
-            evaluate()
-        return tail
+        value = self.trainer.optimizer.iterate(self.state.optimizer, weights, evaluate)
+        if value not in tails:  # it can't go on: the figures are those of where it stands
+            value, _ = evaluate()
+        return tails[value]
 
     def _evaluate(self, epoch: int) -> dict[str, float]:
         """Loss and metrics of the validation rows, by the averaged weights where there are any."""
@@ -171,11 +174,13 @@ class Fit:
 
     def _moments(self) -> None:
         """Mean and variance for Normalization layers: one pass over the training shards."""
-        if not normalization.moments_size(self.network.layout):
+        if not normalization.moments_size(self.network):
             return
         tail = self._step(Plan(Kind.MOMENTS)).tail
         moments, count = tail[metrics.HEAD :], tail[metrics.ROWS]
-        normalization.set_moments(self.network.layout, self.state.weights, moments, count)
+        normalization.set_moments(self.network, self.state.weights, moments, count)
+        if self.state.average is not None:  # begins where the training does
+            self.state.average[...] = self.state.weights
 
     def _step(self, plan: Plan) -> Sums:
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpnn import nn
+from dpnn.extras import normalization
 from dpnn.nn.spec import plain
 from dpnn.training.feed import Columns, feed
 from dpnn.training.history import History
@@ -122,6 +123,7 @@ class Trainer:
                 source = source.fetched()
             network = self.model.build(source.input_shape, self.seed)
             self.loss.check(network.output_shape)
+            normalization.check(network.context)
             source.check(network, self.loss)
             fit = Fit(self, network, source)
             try:

@@ -102,7 +102,9 @@ def test_moments_of_the_inputs():
     one, _ = worker(program(model))
     tail = one.run(Plan(Kind.MOMENTS), 0, from_arrays(X, Y)[0]).tail
     wide = X.astype(np.float64)
-    np.testing.assert_allclose(tail[metrics.HEAD :], [*wide.sum(0), *(wide**2).sum(0)])
+    mean = wide.mean(0)
+    expected = [*wide.sum(0), *(len(X) * wide.var(0)), *(len(X) * mean**2)]
+    np.testing.assert_allclose(tail[metrics.HEAD :], expected, atol=1e-9)
     assert tail[metrics.ROWS] == 90
 
 

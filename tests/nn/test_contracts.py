@@ -72,6 +72,18 @@ def test_backward_overwrites(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=by_name)
+def test_several_gradients_of_one_forward(case: Case) -> None:
+    """A backward leaves what the forward kept as it is: two losses, a Jacobian."""
+    net, found = network(case), []
+    dz = np.ones_like(net.forward(case.inputs(3), True, (1,)))
+    for factor in (1, -2, 1):
+        dx = net.backward(factor * dz)
+        arrays = dx.values() if isinstance(dx, dict) else [] if dx is None else [dx]
+        found.append(np.concatenate([net.gradient, *(a.ravel() for a in arrays)]))
+    assert np.array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("case", CASES, ids=by_name)
 def test_backward_follows_the_bound_memory(case: Case) -> None:
     """Engines bind other gradient memory between passes: each gets a whole gradient."""
     net, x = network(case), case.inputs(4)

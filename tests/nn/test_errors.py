@@ -74,6 +74,20 @@ REFUSED = [
     (lambda: nn.LBFGS(evaluations=0), "LBFGS.evaluations"),
     (lambda: nn.CosineDecay(0.1, 0), "CosineDecay.steps"),
     (lambda: nn.OneCycle(0.1, 10, warmup=1.0), "OneCycle.warmup"),
+    (lambda: nn.SGD(nesterov="False"), "SGD.nesterov takes true or false, not 'False'"),
+    (lambda: nn.Dense(3, bias="no"), "Dense.bias takes true or false"),
+    (lambda: nn.Dense(True), "Dense.units takes whole numbers from 1, not True"),
+    (lambda: nn.Dense(3, initializer=5), "Dense.initializer takes a text, not 5"),
+    (lambda: nn.Rescale("1/16"), "Rescale.scale takes numbers, not '1/16'"),
+    (lambda: nn.Warmup(0.1, 5, then=0.05), "Warmup.then takes a Schedule, not 0.05"),
+    (lambda: nn.Adam((0.1, 0.2)), r"Adam.learning_rate takes numbers from 0, not \(0.1, 0.2\)"),
+    (lambda: nn.Adam(None), "Adam.learning_rate takes numbers from 0, not None"),
+    (lambda: nn.Adam(nn.Dense(3)), "Adam.learning_rate takes numbers from 0, not Dense"),
+    (lambda: nn.Reshape(12), "Reshape.shape takes a list of whole numbers from 1, not 12"),
+    (lambda: nn.Conv2D(2, (3,)), r"Conv2D.kernel_size takes whole numbers from 1, not \(3,\)"),
+    (lambda: nn.Conv1D(3, 3, padding="full"), "Conv1D.padding takes 'valid' or 'same', not 'full'"),
+    (lambda: nn.ReduceOnPlateau(0.1, minimum=0.5), "a rate above 0 and a minimum up to it"),
+    (lambda: nn.LBFGS(weight_decay=0.1), "it has no weight_decay"),
 ]
 
 
@@ -91,9 +105,11 @@ def test_fields_of_other_names_take_what_they_like() -> None:
     assert (Shifted().axis, Shifted(-1).pads) == (0, (0, -1))
 
 
-def test_a_kernel_of_one_side() -> None:
-    with pytest.raises(ValueError, match="expected 2"):
-        nn.Conv2D(2, (3,)).build((5, 5, 1))
+def test_a_class_of_dpnns_name() -> None:
+    with pytest.raises(TypeError, match=r"Dense is dpnn.nn.dense's: give your class another name"):
+        type("Dense", (nn.Layer,), {})
+    for _ in range(2):  # a notebook's cell is run again
+        type("DenseOfMine", (nn.Layer,), {})
 
 
 @pytest.mark.parametrize("layer", [nn.ReLU(), nn.Rescale(2.0), nn.Residual(nn.ReLU())])
@@ -122,6 +138,61 @@ def test_class_numbers_that_do_not_fit(y: list[int]) -> None:
     net = nn.Dense(3).build(2)
     with pytest.raises(ValueError, match=r"targets|class numbers|numbers from 0 to 2, not"):
         net.loss(np.zeros((3, 3), np.float32), np.array(y), nn.SoftmaxCrossEntropy())
+
+
+@pytest.mark.parametrize(
+    ("y", "z", "right"),
+    [
+        ((2, 5), (5, 2), False),
+        ((10,), (5, 2), True),
+        ((5, 1, 2), (5, 2), True),
+        ((5, 2), (5, 2, 1), True),
+        ((), (1,), True),
+        ((1,), (), True),
+    ],
+)
+def test_targets_of_other_shapes(y: tuple[int, ...], z: tuple[int, ...], right: bool) -> None:
+    net, outputs = nn.Dense(2).build(3), np.zeros((4, *z), np.float32)
+    losses: list[tuple[nn.Loss, np.ndarray]] = [
+        (nn.MeanSquaredError(), outputs),
+        (nn.SoftmaxCrossEntropy(), np.zeros((4, *z, 3), np.float32)),
+    ]
+    for loss, out in losses:
+        if right:
+            assert net.loss(out, np.zeros((4, *y)), loss)[1].shape == out.shape
+        else:
+            with pytest.raises(ValueError, match=r"rows of \(5, 2\), got|shape \(4, 5, 2\), got"):
+                net.loss(out, np.zeros((4, *y)), loss)
+
+
+def test_row_weights_in_a_column() -> None:
+    net, z, w = nn.Dense(2).build(3), np.ones((4, 2), np.float32), np.arange(4.0)
+    for loss, y in ((nn.SoftmaxCrossEntropy(), np.zeros(4)), (nn.MeanSquaredError(), 0 * z)):
+        flat, column = net.loss(z, y, loss, w), net.loss(z, y, loss, w[:, None])
+        assert flat[0] == column[0]
+
+
+def test_predict_of_what_cannot_be() -> None:
+    net = nn.Add(nn.Input("a"), nn.Input("b")).build({"a": (1,), "b": (1,)})
+    a, b = np.zeros((1024, 1), np.float32), np.zeros((2048, 1), np.float32)
+    with pytest.raises(ValueError, match=r"different lengths: \{'a': 1024, 'b': 2048\}"):
+        net.predict({"a": a, "b": b})
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"batch_size must be at least 1, got {size}"):
+            net.predict({"a": a, "b": a}, size)
+
+
+def test_an_update_of_more_than_is_trained() -> None:
+    net = nn.Sequential(nn.Dense(2), nn.BatchNorm()).build(3)
+    for optimizer in (nn.SGD(), nn.Adam(), nn.LAMB()):
+        state, before = optimizer.init(net.layout), net.weights.copy()
+        with pytest.raises(
+            ValueError, match=r"update of 12 numbers got 16, 16: give \[: layout.tr"
+        ):
+            optimizer.update(state, net.weights, net.gradient)
+        assert (state["step"], net.weights.tolist()) == (0, before.tolist())
+    with pytest.raises(TypeError, match="call iterate"):
+        nn.LBFGS().update({}, net.weights, net.gradient)
 
 
 def test_rows_that_do_not_match() -> None:

@@ -34,6 +34,8 @@ def test_a_model_keeps_its_parameters_names() -> None:
         ({"type": "os.system", "units": 3}, "unknown type 'os.system'"),
         ({"units": 3}, "unknown type 'None'"),
         ({"type": 3}, "unknown type '3'"),
+        ({"type": "Elementwise"}, "unknown type 'Elementwise'"),
+        ({"type": "Atention", "heads": 2}, "did you mean 'MultiHeadAttention'"),
     ],
 )
 def test_errors(spec: dict, message: str) -> None:

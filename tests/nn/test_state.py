@@ -1,10 +1,12 @@
 """State that is not trained: running statistics and the moments of inputs, summed over shards."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from dpnn import nn
-from dpnn.extras.normalization import moments, moments_size, set_moments
+from dpnn.extras.normalization import check, moments, moments_size, set_moments
 
 
 def shards(shape: tuple[int, ...], counts: tuple[int, ...]) -> list[np.ndarray]:
@@ -52,11 +54,11 @@ def test_gradients_outside_of_training_take_statistics_for_constants() -> None:
 def test_moments_of_shards_are_those_of_all_rows() -> None:
     model = nn.Sequential(nn.Rescale(0.5), nn.Normalization(), nn.Dense(2))
     net, parts = model.build((4, 3)), shards((4, 3), (5, 1, 8))
-    size = moments_size(net.layout)
-    assert size == 6
+    size = moments_size(net)
+    assert size == 9
     total = sum(moments(net, x.astype(np.float32)) for x in parts)
     assert (total.shape, total.dtype) == ((size,), np.float64)
-    set_moments(net.layout, net.weights, total, 14)
+    set_moments(net, net.weights, total, 14)
     everything = 0.5 * np.concatenate(parts).reshape(-1, 3)
     mean, variance = (net.parameters[f"Normalization[1].{n}"] for n in ("mean", "variance"))
     np.testing.assert_allclose(mean, everything.mean(axis=0), rtol=1e-6)
@@ -75,7 +77,7 @@ def test_training_leaves_moments_alone() -> None:
 def test_a_constant_column_becomes_zero_not_noise() -> None:
     net = nn.Normalization().build(2)
     x = np.array([[0.1, 1], [0.1, 2], [0.1, 3]], np.float32)
-    set_moments(net.layout, net.weights, moments(net, x), 3)
+    set_moments(net, net.weights, moments(net, x), 3)
     z = net.predict(x)
     np.testing.assert_allclose(z[:, 0], 0, atol=1e-6)
     np.testing.assert_allclose(z[:, 1], [-(1.5**0.5), 0, 1.5**0.5], rtol=1e-6)
@@ -89,17 +91,49 @@ def test_several_normalizations_each_get_their_own() -> None:
     net = model.build({"a": (2,), "b": (1,)})
     rng = np.random.default_rng(0)
     x = {"a": rng.standard_normal((9, 2)), "b": 50 + rng.standard_normal((9, 1))}
-    set_moments(net.layout, net.weights, moments(net, x), 9)
+    set_moments(net, net.weights, moments(net, x), 9)
     z = net.predict(x)
     np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-4)
 
 
-def test_a_normalization_behind_a_trained_layer_is_refused() -> None:
-    net = nn.Sequential(nn.Dense(3), nn.Normalization()).build(2)
-    with pytest.raises(nn.ShapeError, match="must come before every layer that is trained"):
-        moments(net, np.ones((2, 2), np.float32))
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Sequential(nn.Dense(3), nn.Normalization()),
+        nn.Sequential(nn.Normalization(), nn.Rescale(2.0), nn.Normalization()),
+        nn.Sequential(nn.Concatenate(nn.Normalization(), nn.ReLU()), nn.Normalization()),
+        nn.Sequential(nn.Normalization(), nn.Residual(nn.Normalization())),
+    ],
+    ids=str,
+)
+def test_a_normalization_behind_another_or_a_trained_layer_is_refused(layer: nn.Layer) -> None:
+    with pytest.raises(ValueError, match="must come before every layer that is trained and"):
+        check(layer.build(2).context)
+    side_by_side = nn.Concatenate(nn.Normalization(), nn.Sequential(nn.ReLU(), nn.Normalization()))
+    assert check(nn.Sequential(side_by_side, nn.Dense(2)).build(2).context)
+
+
+@pytest.mark.parametrize(
+    ("offset", "spread"), [(1.7e9, 1000.0), (1e6, 0.5), (-1e4, 1.0), (0.0, 1e-9)]
+)
+def test_normalization_far_from_zero(offset: float, spread: float) -> None:
+    x = (offset + spread * np.random.default_rng(0).standard_normal((3000, 1))).astype(np.float32)
+    net = nn.Normalization().build(1)
+    total = sum(moments(net, part) for part in np.array_split(x, 7))
+    set_moments(net, net.weights, total, len(x))
+    wide = x.astype(float)
+    np.testing.assert_allclose(net.parameters["variance"], wide.var(axis=0), rtol=1e-2)
+    np.testing.assert_allclose(net.predict(x).std(), 1, rtol=1e-2)
+
+
+def test_state_that_stays_as_it_is_need_not_be_a_normalization() -> None:
+    class Fixed(nn.Layer):
+        def shapes(self, x: Any, ctx: nn.Context) -> Any:
+            return {"k": nn.Param(x, (2.0,), 1.0)}, x
+
+    assert moments_size(nn.Sequential(nn.Normalization(), Fixed()).build(2)) == 6
 
 
 def test_no_normalization_no_moments() -> None:
-    assert moments_size(nn.Dense(2).build(3).layout) == 0
+    assert moments_size(nn.Dense(2).build(3)) == 0

@@ -103,6 +103,29 @@ def test_goes_on_when_it_has_arrived():
         assert losses[-1] < 1e-6
 
 
+@pytest.mark.parametrize("num_shards", [1, 3])
+def test_a_search_steps_back_from_infinity(num_shards):
+    rng = np.random.default_rng(0)
+    x = (10 * rng.random((500, 3))).astype(np.float32)
+    y = rng.poisson(np.exp(x @ [0.1, 0.2, -0.1] / 3)).astype(np.float32)
+    trainer = Trainer(nn.Dense(1), nn.Poisson(), nn.LBFGS(), epochs=30, seed=1, progress=False)
+    losses = trainer.fit((x, y), num_shards=num_shards).history["loss"]
+    assert losses[-1] == min(losses) < 0.91
+
+
+def test_figures_are_those_of_the_weights_that_are_kept():
+    x = RNG.standard_normal((300, 5)).astype(np.float32)
+    y = (x @ [1, -2, 3, 0, 1] > 0).astype(np.int32)
+    for epochs in range(1, 9):
+        optimizer = nn.LBFGS(learning_rate=4.0, evaluations=2)
+        trainer = Trainer(
+            nn.Dense(2), nn.SoftmaxCrossEntropy(), optimizer, epochs=epochs, progress=False
+        )
+        result = trainer.fit((x, y), num_shards=2)
+        figures = result.model.evaluate((x, y))
+        assert result.history["loss"][-1] == pytest.approx(figures["loss"], rel=1e-4)
+
+
 def test_refuses_what_would_bend_the_gradient():
     with pytest.raises(ValueError, match="no clip_norm and no ema"):
         Trainer(nn.Dense(1), nn.MeanSquaredError(), optimizer=nn.LBFGS(), clip_norm=1.0)

@@ -124,6 +124,20 @@ def test_ema_averages_the_weights():
     np.testing.assert_allclose(still, MODEL.build(6, seed=0).weights, atol=1e-3)
 
 
+def test_an_average_begins_with_the_moments_of_the_inputs():
+    model = nn.Sequential(nn.Normalization(), nn.Dense(2))
+    result = trainer(model=model, ema=0.999).fit((1000 + 50 * X, Y), num_shards=2)
+    found = result.model.network.parameters
+    np.testing.assert_allclose(found["Normalization[0].mean"], 1000 + 50 * X.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(found["Normalization[0].variance"], 2500 * X.var(0), rtol=1e-4)
+
+
+def test_a_second_normalization_is_refused():
+    model = nn.Sequential(nn.Normalization(), nn.Normalization(), nn.Dense(2))
+    with pytest.raises(ValueError, match=r"Normalization\[1\] must come before every layer"):
+        trainer(model=model).fit((X, Y))
+
+
 def test_divergence_is_an_error_with_an_address():
     with pytest.raises(ShardError, match=r"non-finite .* at epoch \d+ step \d+ shard \d"):
         trainer(optimizer=nn.SGD(1e30), epochs=50).fit((X, Y))
@@ -179,6 +193,10 @@ def test_data_that_does_not_fit():
         trainer().fit((X, np.stack([Y, Y], axis=1)))
     with pytest.raises(ValueError, match=r"validation labels are 1 to a row, but Mean.* takes 2 "):
         trainer(loss=nn.MeanSquaredError()).fit((X, np.stack([Y, Y], 1)), validation=(X, Y))
+    images = RNG.standard_normal((20, 4, 5, 2)).astype(np.float32)
+    twisted = trainer(model=nn.Conv2D(2, 3, padding="same"), loss=nn.MeanSquaredError())
+    with pytest.raises(ValueError, match=r"labels are \(2, 4, 5\) to a row, .* takes \(4, 5, 2\)"):
+        twisted.fit((images, images.transpose(0, 3, 1, 2)))
     with pytest.raises(TypeError, match=r"data must be a Spark DataFrame, or arrays"):
         trainer().fit(X)
     with pytest.raises(ValueError, match=r"Dense\[0\] expected x of shape"):

@@ -66,9 +66,9 @@ class Generation:
         self.roster.drop_links()
         self.slots.close()
 
-    def send(self, seats: Iterable[Seat], op: Op, plan: Any = (0, 0, 0, 0)) -> None:
-        kind, epoch, step, steps = plan
-        frame = Frame(op, self.number, (epoch, step, steps, 0), kind=int(kind))
+    def send(self, seats: Iterable[Seat], op: Op, plan: Any = (0, 0, 0, 0, 0)) -> None:
+        kind, *numbers = plan
+        frame = Frame(op, self.number, tuple(numbers), kind=int(kind))
         for seat in seats:
             self.roster.send(seat, frame)
 

@@ -184,8 +184,7 @@ class Member:
             links.relay(self._links.up(), self._weights, self._links.children)
             if self._seat["others"]:
                 self._channel.send(Frame(Op.WEIGHTS, frame.generation))
-        epoch, step, steps, _ = frame.numbers
-        plan = Plan(Kind(frame.kind), epoch, step, steps)
+        plan = Plan(Kind(frame.kind), *frame.numbers)
         shard = -1
         try:
             runs, shards = self._work[plan.kind]
