@@ -57,6 +57,22 @@ def test_engines_agree(spark_session, rows, num_shards):
         assert result.history["val_loss"] == local.history["val_loss"]
 
 
+def test_a_line_search_into_infinity_is_the_same_on_every_engine(spark_session):
+    rng = np.random.default_rng(0)
+    x = (10 * rng.random((200, 3))).astype(np.float32)
+    y = rng.poisson(np.exp(x @ [0.1, 0.2, -0.1] / 3)).astype(np.float32)
+
+    def train(engine):
+        trainer = Trainer(nn.Dense(1), nn.Poisson(), nn.LBFGS(), epochs=4, seed=1, progress=False)
+        trainer.engine = engine
+        return trainer.fit((x, y), num_shards=3)
+
+    local = train("local")
+    assert local.history["loss"][-1] < 1.2
+    for engine in ("job", "resident"):
+        assert np.array_equal(train(engine).model.weights, local.model.weights), engine
+
+
 def test_arrays_on_spark(spark_session):
     _, x, y = frame(spark_session, 100)
     images = x.reshape(100, 5, 1)
