@@ -11,14 +11,17 @@ import logging
 import os
 import re
 import sys
+import tomllib
 import traceback
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dpnn.training import files
 from dpnn.training.history import as_json
+from dpnn.training.model import TrainedModel, load
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -37,6 +40,33 @@ def parser(description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--debug", action="store_true", help="show the whole trace of an error")
     return made
+
+
+def model_parser(description: str) -> argparse.ArgumentParser:
+    """With the options of every job that reads a model and data for it."""
+    made = parser(description)
+    made.add_argument("--model", required=True, help="a model file")
+    made.add_argument("--data", required=True, help="Parquet with the model's columns")
+    made.add_argument("--where", help="a SQL condition on the rows")
+    made.add_argument(
+        "--inputs", help="columns, comma-separated, or as in a run file (default: as in training)"
+    )
+    made.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import it first: a module with layers of your own (on PYTHONPATH or in --py-files)",
+    )
+    return made
+
+
+def load_model(args: argparse.Namespace) -> TrainedModel:
+    """The model of a `model_parser`."""
+    for module in args.modules:
+        import_module(module)
+    return load(args.model)
 
 
 def main(job: Callable[[argparse.Namespace], str], args: argparse.Namespace) -> None:
@@ -116,6 +146,8 @@ def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
     sc: Any = frame.sparkSession.sparkContext
     target = sc._jvm.org.apache.hadoop.fs.Path(path)
     fs = target.getFileSystem(sc._jsc.hadoopConfiguration())
+    if fs.exists(target) and not fs.getFileStatus(target).isDirectory():
+        raise FileExistsError(f"{path} is a file: name a directory")
     if fs.exists(target) and not overwrite:
         raise FileExistsError(f"{path} exists already: name another, or --overwrite")
     target = fs.makeQualified(target)
@@ -129,10 +161,21 @@ def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
         fs.delete(part, True)
 
 
-def columns(text: str | None) -> Any:
-    """--inputs a,b,c: one name or a list."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    return names if len(names) > 1 else next(iter(names), None)
+def columns(text: str | None, known: Any = None) -> Any:
+    """--inputs a,b,c: one name, or a list where there are several, or where `known` is one.
+
+    Or as in a run file: a TOML list or table, '{num = ["a", "b"], id = "c"}'. None without a text.
+    """
+    text = (text or "").strip()
+    if text.startswith(("{", "[")):
+        try:
+            return tomllib.loads(f"inputs = {text}")["inputs"]
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"--inputs {text} is not TOML: {error}") from None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        return None
+    return names if len(names) > 1 or isinstance(known, list | tuple) else names[0]
 
 
 def write_json(path: str, content: Any) -> None:

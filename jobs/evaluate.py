@@ -5,25 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 
-from dpnn import cli, load
+from dpnn import cli
 
 
 def evaluate(args: argparse.Namespace) -> str:
     spark = cli.session("dpnn evaluate")
-    model = load(args.model)
+    model = cli.load_model(args)
     frame = cli.read(spark, args.data, args.where)
-    figures = model.evaluate(frame, cli.columns(args.inputs), args.label, args.weight)
+    figures = model.evaluate(
+        frame,
+        cli.columns(args.inputs, model.columns and model.columns.inputs),
+        args.label,
+        args.weight,
+    )
     if args.json:
         cli.write_json(args.json, figures)
     return cli.table(figures)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = cli.parser("Evaluate a model on Parquet.")
-    parser.add_argument("--model", required=True, help="a model file")
-    parser.add_argument("--data", required=True, help="Parquet with the label column")
-    parser.add_argument("--where", help="a SQL condition on the rows")
-    parser.add_argument("--inputs", help="columns, comma-separated (default: those of training)")
+    parser = cli.model_parser("Evaluate a model on Parquet.")
     parser.add_argument("--label", help="label column (default: that of training)")
     parser.add_argument("--weight", help="row weight column (default: that of training)")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, too")

@@ -8,26 +8,24 @@ from __future__ import annotations
 import argparse
 import sys
 
-from dpnn import cli, load
+from dpnn import cli
 
 
 def predict(args: argparse.Namespace) -> str:
     spark = cli.session("dpnn predict")
-    model = load(args.model)
+    model = cli.load_model(args)
     frame = cli.read(spark, args.data, args.where)
-    predicted = model.transform(frame, cli.columns(args.inputs))
+    predicted = model.transform(
+        frame, cli.columns(args.inputs, model.columns and model.columns.inputs)
+    )
     cli.write(predicted, args.output, args.overwrite)
     added = [name for name in predicted.columns if name not in frame.columns]
     return f"{args.output}: the columns of {args.data}, and {', '.join(added)}"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = cli.parser("Write Parquet with prediction columns beside the input's own.")
-    parser.add_argument("--model", required=True, help="a model file")
-    parser.add_argument("--data", required=True, help="Parquet with the model's input columns")
+    parser = cli.model_parser("Write Parquet with prediction columns beside the input's own.")
     parser.add_argument("--output", required=True, help="the directory to write")
-    parser.add_argument("--where", help="a SQL condition on the rows")
-    parser.add_argument("--inputs", help="columns, comma-separated (default: those of training)")
     parser.add_argument("--overwrite", action="store_true", help="replace the output directory")
     cli.main(predict, parser.parse_args(arguments))
 

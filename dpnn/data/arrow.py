@@ -82,16 +82,16 @@ def _column(array: pa.Array, column: Column) -> tuple[np.ndarray | None, list[Pr
         shape.append(width)
         array = array.flatten()
     if array.null_count:
-        return None, _nulls(array, column)
+        return None, _nulls(array, column, inside=len(shape) > 1)
     if isinstance(array, (pa.BinaryArray, pa.LargeBinaryArray)):
-        offsets = _offsets(array)
-        lengths = np.diff(offsets)
+        ends = offsets(array)
+        lengths = np.diff(ends)
         width = int(lengths[0]) if len(lengths) else 0
         if len(lengths) and (lengths != width).any():
             return None, [_ragged(lengths, column)]
         shape.append(width)
         data = array.buffers()[2] or b""
-        values = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+        values = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
     elif pa.types.is_decimal(array.type):
         values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
     else:
@@ -99,15 +99,17 @@ def _column(array: pa.Array, column: Column) -> tuple[np.ndarray | None, list[Pr
     return values.reshape(shape), []
 
 
-def _offsets(array: pa.Array) -> np.ndarray:
+def offsets(array: pa.Array) -> np.ndarray:
+    """(n + 1,) where each value of a binary array of n begins, and the last one ends."""
     kind = np.int32 if isinstance(array, pa.BinaryArray) else np.int64
-    offsets = np.frombuffer(array.buffers()[1], kind)
-    return offsets[array.offset : array.offset + len(array) + 1]
+    found = np.frombuffer(array.buffers()[1], kind)
+    return found[array.offset : array.offset + len(array) + 1]
 
 
-def _nulls(array: pa.Array, column: Column) -> list[Problem]:
+def _nulls(array: pa.Array, column: Column, inside: bool) -> list[Problem]:
     if not column.packed:
-        return [Problem("null", column.where[0], array.null_count)]
+        kind = "null inside" if inside else "null"
+        return [Problem(kind, column.where[0], array.null_count)]
     missing = array.is_null().to_numpy(zero_copy_only=False).reshape(-1, len(column.names))
     counts = zip(column.where, missing.sum(axis=0), strict=True)
     return [Problem("null", where, int(n)) for where, n in counts if n]

@@ -28,10 +28,18 @@ class Problem:
 
 
 _TEXT = {
-    "null": "{where} has {count} null{s}: drop or fill them, e.g. df.fillna(0, [{name}])",
+    "null": "{where} has {count} null{s}: drop or fill them, e.g. df.dropna(subset=[{name}])",
+    "null inside": (
+        "{where} has {count} null{s} inside its arrays: drop such rows, or fill them, e.g. "
+        "F.transform({name}, lambda v: F.coalesce(v, F.lit(0)))"
+    ),
     "nonfinite": (
         "{where} has {count} value{s} that {are} NaN or infinite (as float32): "
         "drop or replace them, e.g. {keep_finite}"
+    ),
+    "nonfinite inside": (
+        "{where} has {count} value{s} that {are} NaN or infinite (as float32): "
+        "drop such rows, or replace them"
     ),
     "ragged": (
         "{where} has rows of {low:g} and of {high:g} values: "
@@ -39,7 +47,7 @@ _TEXT = {
     ),
     "label": (
         "{where} has {count} value{s} that {are} no class number from 0 to {classes}, "
-        "e.g. {low:g}: number the classes from 0 (StringIndexer does) or mend num_classes"
+        "e.g. {low:g}: number the classes from 0 (StringIndexer does)"
     ),
     "negative": "{where} has {count} negative weight{s}, e.g. {low:g}: weights must be >= 0",
 }
@@ -51,7 +59,8 @@ def check_values(values: np.ndarray, where: Sequence[str]) -> list[Problem]:
         return []
     bad = ~np.isfinite(values.reshape(len(values), -1))
     if len(where) == 1:
-        return [Problem("nonfinite", where[0], int(bad.sum()))]
+        kind = "nonfinite inside" if values.ndim > 1 else "nonfinite"
+        return [Problem(kind, where[0], int(bad.sum()))]
     counts = bad.sum(axis=0)
     return [Problem("nonfinite", w, int(n)) for w, n in zip(where, counts, strict=True) if n]
 
@@ -124,5 +133,5 @@ def _line(p: Problem, num_classes: int | None) -> str:
         low=p.low,
         high=p.high,
         classes=(num_classes or 1) - 1,
-        keep_finite=f'df.where("abs({name[1:-1]}) < 3e38")' if column else "np.nan_to_num",
+        keep_finite=f'df.where("abs(`{name[1:-1]}`) < 3e38")' if column else "np.nan_to_num",
     )

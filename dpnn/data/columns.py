@@ -24,7 +24,7 @@ Inputs = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 _INTEGERS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)  # narrowest first
 _FLOATS = (T.FloatType, T.DoubleType, T.DecimalType)
 _CURE = {
-    "string": "number it first, e.g. pyspark.ml.feature.StringIndexer",
+    "string": "cast it where it holds numbers (cast('double')), else number it (StringIndexer)",
     "date": "make it a number first, e.g. F.unix_date or F.month",
     "timestamp": "make it a number first, e.g. F.unix_timestamp",
     "struct": "select its numeric fields as columns of their own",
@@ -91,14 +91,17 @@ def column_names(inputs: Inputs) -> list[str]:
 
 
 def split_by_indicator(df: DataFrame, column: str) -> tuple[DataFrame, DataFrame]:
-    """(training rows, validation rows): the boolean column is true for validation rows."""
+    """(training rows, validation rows): the column is true for validation rows.
+
+    A boolean, or what a partition column makes of one: "true" and "false", or 0 and 1.
+    """
     kind = find(df, column).dataType
-    if not isinstance(kind, T.BooleanType):
+    if not isinstance(kind, (T.BooleanType, T.StringType, *_INTEGERS)):
         raise ValueError(
             f"the validation indicator {column!r} is {kind.simpleString()}, expected boolean: "
-            f"e.g. df.withColumn({column!r}, F.col({column!r}) == 1)"
+            f"e.g. df.withColumn({column!r}, F.col({column!r}) > 0)"
         )
-    quoted = _quoted(column)
+    quoted = _quoted(column).cast("boolean")
     return df.where(~F.coalesce(quoted, F.lit(False))), df.where(quoted)
 
 
@@ -139,7 +142,7 @@ def _read(field: T.StructField, target: T.DataType | None) -> SparkColumn:
     if isinstance(kind, T.UserDefinedType):
         from pyspark.ml.functions import vector_to_array
 
-        return vector_to_array(column, "float32")
+        return F.when(column.isNotNull(), vector_to_array(column, "float32"))  # fails on a null
     if target is None or _is_binary(field):
         return column
     wrapped: T.DataType = target

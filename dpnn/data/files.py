@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class ShardWriter:
         self._hashes.append(hashes.copy())
         for name, values in blobs.items():
             if name not in self._open:
-                self._open[name] = self._files.enter_context((self.path / name).open("wb"))
+                self._open[name] = self._files.enter_context(_file(self.path, name).open("wb"))
             self._open[name].write(values)
 
     def close(self) -> Handle:
@@ -119,12 +120,17 @@ def delete_shard(handle: Handle) -> None:
         Path(handle.path).parent.rmdir()
 
 
+def _file(folder: Path, name: str) -> Path:
+    """Of an array; an input's name may have slashes."""
+    return folder / quote(name, safe="")
+
+
 def _mapped(handle: Handle, name: str, dtype: str, shape: Shape) -> np.ndarray:
     kind = np.dtype((dtype, shape))
     size = handle.rows * kind.itemsize
     if size == 0:
         return np.empty((handle.rows, *shape), dtype)
-    with (Path(handle.path) / name).open("rb") as file:
+    with _file(Path(handle.path), name).open("rb") as file:
         found = os.fstat(file.fileno()).st_size
         if found != size:
             raise OSError(f"{name} has {found} bytes in place of {size}")

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from dpnn.data import checks
-from dpnn.data.arrow import Spec, decode
+from dpnn.data.arrow import Spec, decode, offsets
 from dpnn.data.checks import Problem
 from dpnn.data.files import ShardWriter
 from dpnn.data.placement import place, row_hashes
@@ -40,7 +40,7 @@ def split(
         arrays, problems = decode(batch, spec)
         if problems:
             head = json.dumps({"problems": [asdict(p) for p in problems]})
-            yield _record([0], head, [[0, 0]] * (1 + len(spec.parts)), None)
+            yield _record([0], [head], [[0, 0]] * (1 + len(spec.parts)), None)
             continue
         hashes = row_hashes(arrays)
         shards = place(hashes, num_shards)
@@ -50,8 +50,9 @@ def split(
         bounds = np.r_[0, np.cumsum(counts[touched])]
         columns = [np.take(a, by_shard, axis=0) for a in (hashes, *arrays.values())]
         widths = [a.itemsize * int(np.prod(a.shape[1:])) for a in columns]
-        head = json.dumps({"layout": _layout(arrays), "label": _labels(arrays)})
-        yield _record(touched, head, [bounds * width for width in widths], columns)
+        facts = {"layout": _layout(arrays), "label": _labels(arrays)}
+        heads = [json.dumps({**facts, "rows": n}) for n in counts[touched].tolist()]
+        yield _record(touched, heads, [bounds * width for width in widths], columns)
 
 
 def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -> Iterator[str]:
@@ -61,6 +62,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     layouts: dict[str, list] = {}
     labels: list[checks.Span | None] = []
     problems: list[Problem] = []
+    due = 0
     try:
         for batch in batches:
             for head in batch.column(1).to_pylist():
@@ -69,10 +71,13 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
                 if "layout" in facts:
                     layouts[json.dumps(facts["layout"])] = facts["layout"]
                     labels.append(facts["label"])
+                    due += facts["rows"]
             hashes = np.frombuffer(_bytes(batch.column(2)), np.uint64)
             blobs = (_bytes(column) for column in batch.columns[3:])
             writer.append(hashes, dict(zip(names, blobs, strict=True)))
         handle = writer.close()
+        if handle.rows != due:
+            raise RuntimeError(f"shard {shard} got {handle.rows} rows of {due}: please report this")
     except BaseException:
         writer.discard()
         raise
@@ -95,22 +100,22 @@ def _labels(arrays: dict[str, np.ndarray]) -> checks.Span | None:
 
 
 def _record(
-    shards: Iterable[int], head: str, offsets: list, columns: list[np.ndarray] | None
+    shards: Iterable[int], heads: list[str], bounds: list, columns: list[np.ndarray] | None
 ) -> pa.RecordBatch:
     """Binary columns straight over the arrays' memory: offsets in bytes, no copies."""
     numbers = pa.array(shards, pa.int32())
-    made = [numbers, pa.array([head] * len(numbers), pa.string())]
-    for i, bounds in enumerate(offsets):
+    made = [numbers, pa.array(heads, pa.string())]
+    for i, some in enumerate(bounds):
         data = pa.py_buffer(b"" if columns is None else np.ascontiguousarray(columns[i]))
-        ends = pa.py_buffer(np.asarray(bounds, np.int32))
+        ends = pa.py_buffer(np.asarray(some, np.int32))
         made.append(pa.BinaryArray.from_buffers(pa.binary(), len(numbers), [None, ends, data]))
     names = ["shard", "head", HASH, *(f"a{i}" for i in range(len(made) - 3))]
     return pa.RecordBatch.from_arrays(made, names)
 
 
-def _bytes(column: pa.BinaryArray) -> memoryview:
+def _bytes(column: pa.BinaryArray | pa.LargeBinaryArray) -> memoryview:
     """The values of all rows of a binary column, which lie one behind the other."""
-    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset :]
+    ends = offsets(column)
     data = column.buffers()[2]
     view = memoryview(data) if data is not None else memoryview(b"")
-    return view[offsets[0] : offsets[len(column)]]
+    return view[ends[0] : ends[-1]]

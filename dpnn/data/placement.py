@@ -5,9 +5,8 @@ it. So the same rows give the same shards whatever the partitioning, the cluster
 shuffle or a retry, and whether they come as a DataFrame or as arrays. Integers and booleans are
 hashed by value, whatever their width; floats by their float32 bits.
 
-One bound: identical rows share a hash. The first `SPREAD` copies within a batch stay together, so
-that ordinary data with a few duplicates keeps the promise above; further copies go on to the next
-shards, so that very repetitive data stays balanced. Only those depend on the batches.
+Copies of a row share its hash, and so its shard: data of very few different rows fills its shards
+unevenly, and is trained on all the same.
 
 Executor and driver; needs NumPy alone.
 """
@@ -20,7 +19,6 @@ from functools import lru_cache
 
 import numpy as np
 
-SPREAD = 16
 _CHUNK = 1 << 15  # values hashed at a time: they stay in the cache
 
 
@@ -42,9 +40,8 @@ def row_hashes(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def place(hashes: np.ndarray, num_shards: int) -> np.ndarray:
-    """(n,) int64: the shard of each row of one batch."""
-    copies = _copies_before(hashes) // np.uint64(SPREAD)
-    return ((hashes + copies) % np.uint64(num_shards)).astype(np.int64)
+    """(n,) int64: the shard of each row."""
+    return (hashes % np.uint64(num_shards)).astype(np.int64)
 
 
 def content_order(hashes: np.ndarray) -> np.ndarray:
@@ -80,14 +77,3 @@ def _mix(x: np.ndarray) -> np.ndarray:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
-
-
-def _copies_before(hashes: np.ndarray) -> np.ndarray:
-    """(n,) uint64: how many equal hashes stand before each one."""
-    order = np.argsort(hashes, kind="stable")
-    ranked = hashes[order]
-    starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(hashes) else order
-    lengths = np.diff(np.r_[starts, len(hashes)])
-    copies = np.empty(len(hashes), np.uint64)
-    copies[order] = np.arange(len(hashes)) - np.repeat(starts, lengths)
-    return copies

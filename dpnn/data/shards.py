@@ -34,6 +34,12 @@ class Shard:
     def rows(self) -> int:
         return len(self.order)
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By flat names, as `as_shard` takes them."""
+        xs = {f"x.{k}": v for k, v in self.x.items()} if isinstance(self.x, dict) else {"x": self.x}
+        return xs | {k: v for k, v in (("y", self.y), ("w", self.w)) if v is not None}
+
 
 class Rows(NamedTuple):
     """Some rows of a shard, gathered: x, y and w as in `Shard`."""

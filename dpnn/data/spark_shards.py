@@ -199,9 +199,7 @@ def delete(fact: dict) -> None:
 def _packed(handle: Handle) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Executor. The arrays themselves, to travel to the driver."""
     shard = open_shard(handle)
-    xs = {f"x.{k}": v for k, v in shard.x.items()} if isinstance(shard.x, dict) else {"x": shard.x}
-    rest = {"y": shard.y, "w": shard.w}
-    return {**xs, **{k: v for k, v in rest.items() if v is not None}}, shard.order
+    return shard.arrays, shard.order
 
 
 def _unpacked(arrays: dict[str, np.ndarray], order: np.ndarray) -> Shard:

@@ -1,44 +1,51 @@
 """Metric sums beside the loss: what a shard adds up, and what the driver makes of the total.
 
 A tail is float64: loss sum, weight sum, rows, then the task's metric sums. All metrics are
-weighted like the loss; for several outputs they are means over the outputs.
+weighted like the loss; for several outputs they are means over the outputs. (rmse is the root of
+such a mean; r2, a ratio, needs the sums of each output, and is not known of very many.)
 """
 
 from __future__ import annotations
 
-from math import sqrt
+from math import prod, sqrt
 
 import numpy as np
 
 from dpnn import nn
-from dpnn.nn.backend import Array
+from dpnn.nn.backend import Array, to_host
 
 LOSS, WEIGHT, ROWS = 0, 1, 2
 HEAD = 3  # entries of a tail before the metric sums
-SIZES = {"classes": 1, "binary": 1, "values": 4}
+OUTPUTS = 64  # up to which each has sums of its own
 
 
-def tail_size(loss: nn.Loss) -> int:
-    return HEAD + SIZES[loss.task]
+def tail_size(loss: nn.Loss, output_shape: tuple[int, ...]) -> int:
+    if loss.task != "values":
+        return HEAD + 1
+    outputs = prod(output_shape)
+    return HEAD + 4 * (outputs if outputs <= OUTPUTS else 1)
 
 
 def metric_sums(loss: nn.Loss, z: Array, y: Array, w: Array | None) -> np.ndarray:
     """The sums over some rows; z (B, …) outputs, y targets, w (B,) or None."""
-    xp = nn.array_module(z)
+    xp, rows = nn.array_module(z), len(z)
     if loss.task == "values":
-        target = y.reshape(z.shape).astype(np.float64)
-        error = z - target
+        outputs = prod(z.shape[1:])
+        target = y.reshape(rows, outputs).astype(np.float64)
+        error = z.reshape(rows, outputs) - target
         parts = [xp.abs(error), error * error, target, target * target]
+        if outputs > OUTPUTS:
+            parts = [part.mean(axis=1, keepdims=True) for part in parts[:2]]
+            parts += [xp.zeros_like(parts[0])] * 2
     elif loss.task == "classes":
         parts = [xp.argmax(z, axis=-1) == y.reshape(z.shape[:-1])]
     else:
         parts = [(z > 0) == (y.reshape(z.shape) > 0.5)]
-    per_row = max(parts[0].size // max(len(z), 1), 1)
-    out = np.empty(len(parts))
-    for i, part in enumerate(parts):
-        rows = part.reshape(len(z), -1).sum(axis=1, dtype=np.float64)
-        out[i] = float(rows.sum() if w is None else xp.dot(rows, w.astype(np.float64))) / per_row
-    return out
+    if loss.task != "values":
+        hits = parts[0].reshape(rows, prod(parts[0].shape[1:]))
+        parts = [hits.mean(axis=1, keepdims=True, dtype=np.float64)]
+    weights = xp.ones(rows) if w is None else w.astype(np.float64)
+    return to_host(xp.concatenate([xp.dot(weights, part) for part in parts]))
 
 
 def means(loss: nn.Loss, tail: np.ndarray) -> dict[str, float]:
@@ -48,12 +55,12 @@ def means(loss: nn.Loss, tail: np.ndarray) -> dict[str, float]:
     means = tail / tail[WEIGHT]
     result = {"loss": float(means[LOSS])}
     if loss.task == "values":
-        absolute, squared, first, second = means[HEAD:]
+        absolute, squared, first, second = means[HEAD:].reshape(4, -1)
         variance = second - first * first
-        result["mae"] = float(absolute)
-        result["rmse"] = sqrt(squared)
-        varies = variance > 1e-15 * second  # else it is rounding errors of a constant
-        result["r2"] = float(1 - squared / variance) if varies else float("nan")
+        result["mae"] = float(absolute.mean())
+        result["rmse"] = sqrt(squared.mean())
+        varies = bool((variance > 1e-15 * second).all())  # else it is rounding errors of a constant
+        result["r2"] = float((1 - squared / variance).mean()) if varies else float("nan")
     else:
         result["accuracy"] = float(means[HEAD])
     return result

@@ -60,7 +60,7 @@ class Worker:
         """How many float64 a plan of this kind returns beside the flat vector."""
         if kind == Kind.MOMENTS:
             return metrics.HEAD + normalization.moments_size(self.net)
-        return metrics.tail_size(self.program.loss)
+        return metrics.tail_size(self.program.loss, self.net.output_shape)
 
     def bind(self, weights: np.ndarray, gradient: np.ndarray) -> None:
         """Work on the caller's memory, both (size,) float32: weights may be read-only.

@@ -113,15 +113,22 @@ class _Reader:
     def __init__(self, file: str) -> None:
         self.file = file
         self.overridden: dict[str, str] = {}  # dotted key -> the --set that gave it
+        training = {**_trainer_hints(), "schedule": nn.Schedule, "num_shards": int}
+        model = {"layers": list, "factory": str}
+        self.sections: dict[str, dict[str, Any]] = {
+            "data": typing.get_type_hints(Data),
+            "model": model,
+            "training": training,
+            "output": typing.get_type_hints(Output),
+        }
 
     def run(self, tables: dict[str, Any]) -> Run:
-        sections = ["data", "model", "training", "output"]
-        self.known("", tables, sections)
-        for name in sections:
+        self.known("", tables, self.sections)
+        for name in self.sections:
             if not isinstance(tables.setdefault(name, {}), dict):
                 raise self.error(name, f"must be a section: write [{name}]")
-        data = self.section("data", tables["data"], typing.get_type_hints(Data))
-        output = self.section("output", tables["output"], typing.get_type_hints(Output))
+        data = self.section("data", tables["data"])
+        output = self.section("output", tables["output"])
         self.required("data", data, ["train", "inputs", "label"])
         model = self.model(tables["model"])
         settings = self.training(tables["training"])
@@ -138,8 +145,7 @@ class _Reader:
         return run
 
     def training(self, table: dict[str, Any]) -> dict[str, Any]:
-        hints = {**_trainer_hints(), "schedule": nn.Schedule, "num_shards": int}
-        settings = self.section("training", table, hints)
+        settings = self.section("training", table)
         self.required("training", settings, ["loss"])
         schedule = settings.pop("schedule", None)
         if schedule is not None:
@@ -148,7 +154,7 @@ class _Reader:
         return settings
 
     def model(self, table: dict[str, Any]) -> nn.Layer:
-        self.known("model", table, ["layers", "factory"])
+        self.known("model", table, self.sections["model"])
         if len(table) != 1:
             raise self.error("model", 'needs either layers = [...] or factory = "module:function"')
         if "factory" in table:
@@ -166,13 +172,16 @@ class _Reader:
         try:
             model = getattr(importlib.import_module(module), function)()
         except (ImportError, AttributeError, TypeError, ValueError) as error:
-            raise self.error("model.factory", f"= {name!r}: {error}") from None
+            lost = isinstance(error, ModuleNotFoundError)
+            cure = ": put it on PYTHONPATH or into --py-files" if lost else ""
+            raise self.error("model.factory", f"= {name!r}: {error}{cure}") from None
         if not isinstance(model, nn.Layer):
             raise self.error("model.factory", f"= {name!r} gave {model!r}, not a dpnn.nn layer")
         return model
 
-    def section(self, name: str, table: dict[str, Any], hints: dict[str, Any]) -> dict[str, Any]:
+    def section(self, name: str, table: dict[str, Any]) -> dict[str, Any]:
         """The values of a section, specs made into objects, each of its hint's type."""
+        hints = self.sections[name]
         self.known(name, table, hints)
         return {key: self.value(f"{name}.{key}", v, hints[key]) for key, v in table.items()}
 
@@ -188,6 +197,8 @@ class _Reader:
         raise self.error(key, f"must be {wanted}, got {value!r}")
 
     def spec(self, key: str, spec: Any, kind: type) -> Any:
+        if isinstance(spec, dict) and "type" not in spec:
+            raise self.error(key, f'has no type: write {{type = "…", …}}, not {spec}')
         try:
             made = nn.from_spec({"type": spec} if isinstance(spec, str) else spec)
         except ValueError as error:
@@ -201,6 +212,11 @@ class _Reader:
         for key in table:
             if key not in names:
                 dotted = f"{section}.{key}" if section else key
+                others = (s for s, keys in self.sections.items() if section and key in keys)
+                if other := next(others, None):
+                    raise ConfigError(
+                        f"{dotted!r} in {self.origin(dotted)} belongs into the section {other}"
+                    )
                 raise ConfigError(
                     f"unknown key {dotted!r} in {self.origin(dotted)}{nn.nearest(key, names)}"
                 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -11,7 +13,8 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.data.arrays import from_arrays, input_shape
-from dpnn.data.checks import Span, span, span_of
+from dpnn.data.checks import DataError, Span, span, span_of
+from dpnn.data.placement import add_checksums, checksum, row_hashes
 from dpnn.nn.losses import fit
 
 Part = tuple[Any, np.ndarray, np.ndarray | None]  # X, y, row weights
@@ -51,6 +54,15 @@ class Feed:
     @property
     def rows_of_shards(self) -> list[int]:
         return [part.rows for part in (self.train if self.in_memory else self.train.handles)]
+
+    @property
+    def checksum(self) -> str:
+        """Tells training data from other data: the same for the same rows, wherever they lie."""
+        if self.in_memory:
+            found = (checksum(row_hashes(shard.arrays)) for shard in self.train)
+        else:
+            found = (handle.checksum for handle in self.train.handles)
+        return f"{reduce(add_checksums, found):016x}"
 
     @property
     def num_shards(self) -> int:
@@ -149,6 +161,7 @@ def feed(
             return Feed(cut, None if held is None else from_arrays(*held, shards))
         data, columns = _frame(train)
         validation = None if held is None else _frame(held)[0]
+        return replace(_on_spark(data, columns, validation, num_shards), columns=None)
     if columns is None or columns.inputs is None or not columns.label:
         raise ValueError("a DataFrame needs inputs=… and label=…: the names of its columns")
     return _on_spark(data, columns, validation, num_shards)
@@ -163,19 +176,47 @@ def _on_spark(data: Any, columns: Columns, validation: Any, num_shards: int | No
     from dpnn.data.columns import split_by_indicator
     from dpnn.data.ingest import ingest
 
+    named = (columns.inputs, columns.label, columns.weight)
+    indicator, whole = "", None
     if isinstance(validation, str):
-        data, validation = split_by_indicator(data, validation)
-    if validation is not None and not is_frame(validation):
-        raise TypeError("validation must be a DataFrame like the data, or a boolean column's name")
-    train = ingest(data, columns.inputs, columns.label, columns.weight, num_shards)
+        indicator, whole = validation, data
+        data, validation = split_by_indicator(data, indicator)
     if validation is None:
-        return Feed(train, None, columns)
+        return Feed(ingest(data, *named, num_shards), None, columns)
+    if not is_frame(validation):
+        raise TypeError("validation must be a DataFrame like the data, or a boolean column's name")
+    feed = Feed(_told("training", ingest, data, *named, num_shards), None, columns)
     try:
-        held = ingest(validation, columns.inputs, columns.label, columns.weight, train.num_shards)
+        shards = feed.train.num_shards
+        feed = replace(feed, validation=_told("validation", ingest, validation, *named, shards))
+        if whole is not None:
+            _check_split(feed, whole, indicator)
     except BaseException:
-        train.close()
+        feed.close()
         raise
-    return Feed(train, held, columns)
+    return feed
+
+
+def _check_split(feed: Feed, whole: Any, indicator: str) -> None:
+    """SourceChanged where an indicator that is not deterministic has cut otherwise each time."""
+    from dpnn.data.spark_shards import SourceChanged
+
+    if whole._jdf.queryExecution().analyzed().deterministic():
+        return
+    train, held, rows = feed.train.rows, feed.validation.rows, whole.count()
+    if train + held != rows:
+        raise SourceChanged(
+            f"{train:,} training and {held:,} validation rows of {rows:,}: column {indicator!r} is "
+            "another at each read; write the data to Parquet first"
+        )
+
+
+def _told(which: str, ingest: Callable[..., Any], *arguments: Any) -> Any:
+    """`ingest`, whose errors say which of two data sets they are of."""
+    try:
+        return ingest(*arguments)
+    except DataError as error:
+        raise DataError(f"{which}: {error}") from None
 
 
 def _part(data: Any, name: str) -> Part:
@@ -195,10 +236,10 @@ def _frame(part: Part) -> tuple[Any, Columns]:
     from pyspark.sql import SparkSession
 
     x, y, w = part
-    inputs = {f"x_{k}": v for k, v in x.items()} if isinstance(x, dict) else {"x": x}
+    names = {k: f"x{i}" for i, k in enumerate(x)} if isinstance(x, dict) else "x"
+    inputs = {names[k]: v for k, v in x.items()} if isinstance(x, dict) else {"x": x}
     arrays = {**inputs, "label": y, **({} if w is None else {"weight": w})}
     table = pa.table({name: _arrow(array) for name, array in arrays.items()})
-    names = {k: f"x_{k}" for k in x} if isinstance(x, dict) else "x"
     frame = SparkSession.builder.getOrCreate().createDataFrame(table)
     return frame, Columns(names, "label", None if w is None else "weight")
 

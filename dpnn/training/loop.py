@@ -103,6 +103,7 @@ class Fit:
             **{name: getattr(trainer, name) for name in names},
             "input_shape": self.network.input_shape,
             "rows": self.feed.rows_of_shards,
+            "data": self.feed.checksum,
         }
 
     def close(self) -> None:

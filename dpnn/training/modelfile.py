@@ -113,7 +113,9 @@ def _content(tensors: Any) -> Content:
         if not isinstance(source, dict):
             raise TypeError("its source is no table")
     except _BROKEN as error:
-        raise _BadModelError(f"has a broken description: {_line(error)}") from None
+        unknown = "unknown type" in str(error)
+        cure = "; import the module that defines it first (--import MODULE)" if unknown else ""
+        raise _BadModelError(f"has a broken description: {_line(error)}{cure}") from None
     if not isinstance(layer, nn.Layer) or not isinstance(loss, nn.Loss):
         raise _BadModelError("has a broken description: its model or loss is something else")
     names = list(tensors.keys())

@@ -56,7 +56,7 @@ class Tally:
         classes = scorer.num_classes or 0
         self.loss = scorer.loss
         self.classes = classes if classes <= _FEW else 0
-        self.tail = np.zeros(metrics.tail_size(scorer.loss))
+        self.tail = np.zeros(metrics.tail_size(scorer.loss, scorer.output_shape))
         self.confusion = np.zeros((self.classes, self.classes), np.int64)
 
     @property

@@ -121,7 +121,7 @@ class Trainer:
         try:
             if self.engine == "local":
                 source = source.fetched()
-            network = self.model.build(source.input_shape, self.seed)
+            network = _built(self, source.input_shape)
             self.loss.check(network.output_shape)
             normalization.check(network.context)
             source.check(network, self.loss)
@@ -134,6 +134,17 @@ class Trainer:
             source.close()
         model = TrainedModel(network, self.loss, source.columns, source.source)
         return Result(model, fit.progress.history, fit.engine_name, source.num_shards)
+
+
+def _built(trainer: Trainer, shape: Any) -> nn.Network:
+    """The model for rows of a shape, with fresh weights."""
+    try:
+        return trainer.model.build(shape, trainer.seed)
+    except nn.ShapeError as error:
+        if shape != ():
+            raise
+        cure = "a column of numbers, named alone, has rows of (): name it in a list, inputs=['…']"
+        raise nn.ShapeError(f"{error}: {cure}") from None
 
 
 def _is_number(value: Any) -> bool:

@@ -1,17 +1,22 @@
 """What cannot be trained on is told in one line, with the numbers and the cure."""
 
+import random
 from pathlib import Path
 
 import pytest
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import functions as F
 
+from dpnn import Trainer, nn
 from dpnn.data.checks import DataError
 from dpnn.data.columns import split_by_indicator
 from dpnn.data.ingest import ingest
+from dpnn.data.spark_shards import SourceChanged
 
 
 @pytest.fixture(scope="module")
 def df(spark_session):
-    return spark_session.range(40, numPartitions=2).selectExpr(
+    made = spark_session.range(40, numPartitions=2).selectExpr(
         "cast(id as double) as good",
         "if(id < 7, null, cast(id as double)) as age",
         "if(id < 1, null, id) as one",
@@ -21,6 +26,7 @@ def df(spark_session):
         "if(id = 25, array(1), array(1, 2)) as rare",
         "if(id < 3, null, array(1, 2)) as hole",
         "if(id < 4, array(1, null), array(1, 2)) as gap",
+        "array(1.0D, if(id < 2, double('nan'), 1.0D)) as `deep nan`",
         "cast(id % 10 as int) as label",
         "cast(id as double) / 2 as half",
         "cast(id - 3 as double) as weight",
@@ -28,17 +34,24 @@ def df(spark_session):
         "current_date() as day",
         "named_struct('a', 1) as pair",
     )
+    vector = F.when(F.col("good") >= 6, array_to_vector(F.array("good", "good")))
+    return made.withColumn("vector", vector)
 
 
 @pytest.mark.parametrize(
     ("inputs", "told"),
     [
-        ("age", r"^column 'age' has 7 nulls: drop or fill them, e.g. df.fillna\(0, \['age'\]\)$"),
+        (
+            "age",
+            r"^column 'age' has 7 nulls: drop or fill them, e.g. df.dropna\(subset=\['age'\]\)$",
+        ),
         (["good", "age"], r"^column 'age' has 7 nulls: drop"),
         (["one", "age"], r"'one' has 1 null: .*; column 'age' has 7 nulls"),
         ("hole", r"column 'hole' has 3 nulls"),
-        ("gap", r"column 'gap' has 4 nulls"),
-        ("nan", r"column 'nan' has 5 values that are NaN or infinite .*abs\(nan\) < 3e38"),
+        ("gap", r"column 'gap' has 4 nulls inside its arrays: .*F.coalesce"),
+        ("deep nan", r"column 'deep nan' has 2 values .* drop such rows, or replace them$"),
+        ("vector", r"^column 'vector' has 6 nulls"),
+        ("nan", r"column 'nan' has 5 values that are NaN or infinite .*abs\(`nan`\) < 3e38"),
         (["good", "nan"], r"^column 'nan' has 5 values"),
         (["good", "huge"], r"^column 'huge' has 5 values .*infinite \(as float32\)"),
         ("ragged", r"'ragged': rows have shape \([23],\) and shape \([23],\): all rows must be"),
@@ -82,7 +95,7 @@ def test_no_rows(df):
     [
         ("god", "label", None, "no column 'god' in the data: did you mean 'good'?"),
         ("good", "lable", None, "did you mean 'label'?"),
-        ("zzzzzz", "label", None, "there are 'good', 'age'.* and 7 more"),
+        ("zzzzzz", "label", None, "there are 'good', 'age'.* and 9 more"),
         (["good", "name"], "label", None, "column 'name' is string, not numbers: .*StringIndexer"),
         ("good", "name", None, "column 'name' is string"),
         ("day", "label", None, "column 'day' is date, not numbers: .*F.unix_date"),
@@ -107,8 +120,45 @@ def test_a_count_of_shards_below_one(df):
         ingest(df, "good", "label", num_shards=0)
 
 
-def test_validation_indicator(df):
-    train, held = split_by_indicator(df.selectExpr("good", "good > 30 as held"), "held")
+@pytest.mark.parametrize(
+    "held", ["good > 30", "string(good > 30)", "int(good > 30)", "nullif(good > 30, false)"]
+)
+def test_validation_indicator(df, held):
+    train, held = split_by_indicator(df.selectExpr("good", f"{held} as held"), "held")
     assert (train.count(), held.count()) == (31, 9)
+
+
+def test_a_partition_column_as_indicator(df, tmp_path):
+    frame = df.selectExpr("good", "good > 30 as held")
+    frame.write.partitionBy("held").parquet(str(tmp_path / "p"))
+    again = df.sparkSession.read.parquet(str(tmp_path / "p"))
+    train, held = split_by_indicator(again, "held")
+    assert (train.count(), held.count()) == (31, 9)
+
+
+def test_an_indicator_that_is_another_at_each_read(df):
+    toss = F.udf(lambda: random.random() < 0.5, "boolean").asNondeterministic()
+    columns = {"inputs": ["good"], "label": "label", "validation": "held", "num_shards": 2}
+    trainer = Trainer(nn.Dense(10), nn.SoftmaxCrossEntropy(), epochs=1, progress=False)
+    many = df.crossJoin(df.sparkSession.range(50)).select("good", "label")
+    with pytest.raises(SourceChanged, match=r"rows of 2,000: column 'held' is another at each"):
+        trainer.fit(many.withColumn("held", toss()), **columns)
+    assert trainer.fit(many.withColumn("held", F.rand(1) < 0.5), **columns).num_shards == 2
+
+
+def test_errors_say_which_data_they_are_of(df):
+    trainer = Trainer(nn.Dense(10), nn.SoftmaxCrossEntropy(), epochs=1, progress=False)
+    good = df.select("good", "label")
+    columns = {"inputs": ["good"], "label": "label"}
+    for training, validation, told in (
+        (good, good.where("good < 0"), "^validation: the data has no rows"),
+        (good.where("good < 0"), good, "^training: the data has no rows"),
+        (good, df.selectExpr("age as good", "label"), "^validation: column 'good' has 7 nulls"),
+    ):
+        with pytest.raises(DataError, match=told):
+            trainer.fit(training, validation=validation, **columns)
+
+
+def test_no_indicator(df):
     with pytest.raises(ValueError, match="indicator 'good' is double, expected boolean"):
         split_by_indicator(df, "good")

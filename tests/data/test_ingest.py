@@ -118,6 +118,28 @@ def test_several_inputs_by_name(df):
     np.testing.assert_array_equal(s.y, s.x["id"] % 10)
 
 
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_large_variable_width_types(df, pieces):
+    """Spark may be told to use 64-bit offsets in Arrow: not a row may be lost."""
+    conf = df.sparkSession.conf
+    with ingest(df.repartition(pieces), ["id", "tiny"], "label", num_shards=2) as shards:
+        expected = [shard.x[shard.order].tolist() for shard in shards.fetch()]
+    conf.set("spark.sql.execution.arrow.useLargeVarTypes", "true")
+    try:
+        with ingest(df.repartition(pieces), ["id", "tiny"], "label", num_shards=2) as shards:
+            assert shards.rows == ROWS
+            assert [shard.x[shard.order].tolist() for shard in shards.fetch()] == expected
+    finally:
+        conf.unset("spark.sql.execution.arrow.useLargeVarTypes")
+
+
+def test_input_names_that_no_file_could_have(df):
+    with ingest(df, {"a/b": ["id"], "..": ["tiny"], "A/b": ["flt"]}, "label", None, 2) as shards:
+        assert shards.input_shape == {"a/b": (1,), "..": (1,), "A/b": (1,)}
+        found = np.concatenate([shard.x["a/b"] for shard in shards.fetch()])
+    assert sorted(found[:, 0]) == list(range(ROWS))
+
+
 def test_handles_lie_in_shard_order_empty_ones_too(df):
     with ingest(df.limit(2), "flt", "label", num_shards=6) as shards:
         assert [h.shard for h in shards.handles] == list(range(6))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpnn.data.placement import SPREAD, add_checksums, checksum, content_order, place, row_hashes
+from dpnn.data.placement import add_checksums, checksum, content_order, place, row_hashes
 
 
 def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -79,10 +79,14 @@ def test_shards_are_balanced():
     assert counts.max() < 1.1 * 2_500
 
 
-def test_many_copies_of_one_row_spread_and_few_stay_together():
-    hashes = np.full(8 * SPREAD, 12345, np.uint64)
-    assert np.bincount(place(hashes, 4)).tolist() == [2 * SPREAD] * 4
-    assert len(set(place(hashes[:SPREAD], 4))) == 1
+def test_copies_stay_together_however_many_and_however_cut():
+    """Categories make few different rows: their shards must not hang on the batches either."""
+    arrays = {"x": np.repeat(np.arange(9).reshape(-1, 1), 300, axis=0)}
+    hashes = row_hashes(arrays)
+    whole = place(hashes, 4)
+    parts = [place(part, 4) for part in np.array_split(hashes, 7)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert all(len(set(whole[i * 300 : (i + 1) * 300])) == 1 for i in range(9))
 
 
 def test_checksum_is_the_sum_over_any_pieces():

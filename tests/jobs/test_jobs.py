@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dpnn import cli, load
+from dpnn import Trainer, cli, load, nn
 from dpnn.datasets import digits
+from dpnn.nn.spec import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--set", "training.epochs=2", "--set", "training.engine=local"]
@@ -182,6 +183,50 @@ def test_predict_replaces_only_when_told(job, model_file, tmp_path):
     assert (tmp_path / "out" / "old").exists()
     assert job("predict", *where, "--overwrite")[0] == 0
     assert not (tmp_path / "out" / "old").exists()
+    (tmp_path / "file").write_text("mine")
+    told = refused(job("predict", *where[:-1], tmp_path / "file", "--overwrite"))
+    assert "file is a file: name a directory" in told
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_inputs_of_other_names(job, spark_session, tmp_path):
+    frame = spark_session.range(40).selectExpr("double(id) a", "double(id) b", "int(id % 2) label")
+    frame.write.parquet(str(tmp_path / "named"))
+    frame.toDF("α", "b c", "label").write.parquet(str(tmp_path / "renamed"))
+    pair = nn.Concatenate(*(nn.Sequential(nn.Input(n), nn.Dense(2)) for n in ("one", "two")))
+    for inputs, model, given in (
+        (["a"], nn.Dense(2), "α"),
+        ({"one": ["a"], "two": ["a", "b"]}, pair, '{one = ["α"], two = ["α", "b c"]}'),
+        (["a", "b"], nn.Dense(2), '["α", "b c"]'),
+    ):
+        model = nn.Sequential(model, nn.Dense(2))
+        trainer = Trainer(model, nn.SoftmaxCrossEntropy(), epochs=1, engine="local", progress=False)
+        trainer.fit(frame, inputs, "label", num_shards=1).model.save(tmp_path / "m.safetensors")
+        where = ["--model", "m.safetensors", "--data"]
+        before = job("evaluate", *where, tmp_path / "named")
+        after = job("evaluate", *where, tmp_path / "renamed", "--inputs", given)
+        assert before == after
+        assert before[0] == 0, before
+    assert "--inputs {one is not TOML" in refused(
+        job("evaluate", *where, tmp_path / "named", "--inputs", "{one")
+    )
+
+
+def test_layers_of_ones_own(job, spark_session, tmp_path, monkeypatch):
+    source = "from dpnn import nn\n\nclass TwiceAsMuch(nn.Sequential, init=False):\n    pass\n"
+    (tmp_path / "own_layers.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    spark_session.sparkContext.addPyFile(str(tmp_path / "own_layers.py"))
+    own = importlib.import_module("own_layers").TwiceAsMuch(nn.Dense(2))
+    trainer = Trainer(own, nn.SoftmaxCrossEntropy(), epochs=1, engine="local", progress=False)
+    frame = spark_session.range(40).selectExpr("double(id) a", "int(id % 2) label")
+    frame.write.parquet(str(tmp_path / "named"))
+    trainer.fit(frame, ["a"], "label", num_shards=1).model.save(tmp_path / "m.safetensors")
+    where = ["--model", "m.safetensors", "--data", tmp_path / "named"]
+    monkeypatch.delitem(REGISTRY, "TwiceAsMuch")
+    assert "import the module that defines it first (--import" in refused(job("evaluate", *where))
+    monkeypatch.delitem(sys.modules, "own_layers")
+    assert job("evaluate", *where, "--import", "own_layers")[0] == 0
 
 
 def test_debug_shows_the_trace(job):

@@ -54,6 +54,17 @@ def test_another_training_is_refused(tmp_path):
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
 
 
+def test_other_data_is_refused(tmp_path):
+    trainer = Trainer(nn.Dense(2), nn.SoftmaxCrossEntropy(), epochs=1, progress=False)
+    trainer.checkpoints = str(tmp_path)
+    trainer.fit((X, Y), num_shards=1)
+    with pytest.raises(ValueError, match="belongs to a training with data = "):
+        trainer.fit((X, 1 - Y), num_shards=1)
+    order = RNG.permutation(len(X))
+    trainer.epochs = 2
+    assert trainer.fit((X[order], Y[order]), num_shards=1).history.epochs == 2
+
+
 @pytest.mark.parametrize("damage", [b"", b"junk" * 100])
 def test_damaged_file_is_one_clear_line(tmp_path, damage):
     (tmp_path / "checkpoint.safetensors").write_bytes(damage)

@@ -97,7 +97,7 @@ def test_a_factory_gives_the_model(run_file, tmp_path, monkeypatch):
     assert read_run(path).model == nn.Dense(3)
     for name, message in {
         "our_models:biuld": "no attribute 'biuld'",
-        "no_models:build": "No module named 'no_models'",
+        "no_models:build": "No module named 'no_models': put it on PYTHONPATH",
         "our_models:number": "gave 3, not a dpnn.nn layer",
         "build": "build",
     }.items():
@@ -124,6 +124,8 @@ def test_a_factory_gives_the_model(run_file, tmp_path, monkeypatch):
         ("momentum", "momentun", r"training.optimizer in .*SGD has no 'momentun'.*'momentum'"),
         ("layers = [", "layers = [1, ", r"model.layers in .* must be a list like"),
         ("[model]", '[model]\nfactory = "a:b"', r"model in .* needs either layers .* or factory"),
+        ("epochs = 3", 'checkpoints = "c"', r"'training.checkpoints' in .* the section output"),
+        ('{type = "ReLU"}', "{units = 3}", r"model.layers\[1\] in .* has no type: write"),
         ("epochs = 3", "epochs = ", r"run.toml is not a TOML file: .*line 13"),
     ],
 )

@@ -173,6 +173,27 @@ def test_arrays_take_no_columns():
         trainer().fit((X, Y), num_shards=0)
 
 
+def test_r2_of_several_outputs_is_the_mean_of_theirs():
+    y = np.stack([X[:, 0], 100 + X[:, 1] * 0.5], axis=1)
+    model = nn.Sequential(nn.Dense(2, bias=False), nn.Rescale(0.01))
+    result = trainer(model=model, loss=nn.MeanSquaredError(), epochs=1).fit((X, y), num_shards=3)
+    z = result.model.predict(X)
+    expected = 1 - ((z - y) ** 2).mean(axis=0) / y.var(axis=0)
+    figures = result.model.evaluate((X, y))
+    assert figures["r2"] == pytest.approx(expected.mean(), rel=1e-4)
+    assert figures["mae"] == pytest.approx(np.abs(z - y).mean(), rel=1e-5)
+    assert figures["rmse"] == pytest.approx(np.sqrt(((z - y) ** 2).mean()), rel=1e-5)
+
+
+def test_very_many_outputs_have_no_r2():
+    y = np.repeat(X[:, :1], 100, axis=1)
+    result = trainer(model=nn.Dense(100), loss=nn.MeanSquaredError(), epochs=1).fit((X, y))
+    figures = result.model.evaluate((X, y))
+    z = result.model.predict(X)
+    assert math.isnan(figures["r2"])
+    assert figures["mae"] == pytest.approx(np.abs(z - y).mean(), rel=1e-5)
+
+
 def test_r2_of_a_constant_is_unknown():
     tail = np.zeros(7)
     for w in np.random.default_rng(0).random(50):
@@ -201,3 +222,5 @@ def test_data_that_does_not_fit():
         trainer().fit(X)
     with pytest.raises(ValueError, match=r"Dense\[0\] expected x of shape"):
         trainer().fit(({"a": X, "b": X}, Y))
+    with pytest.raises(ValueError, match=r"got rows of \(\): a column of .* inputs=\['…'\]"):
+        trainer().fit((X[:, 0], Y))
