@@ -11,6 +11,7 @@ Executor, or driver on the same host; needs NumPy alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import shutil
@@ -29,6 +30,9 @@ from dpnn.data.placement import add_checksums, checksum, content_order
 from dpnn.data.shards import Shape, Shard, as_shard
 
 Layout = tuple[tuple[str, str, Shape], ...]  # (name, dtype, shape of a row) of each array
+
+
+SMALL = 1 << 18  # bytes up to which an array is read: a map would keep its file open
 
 
 class MissingShard(RuntimeError):
@@ -55,9 +59,9 @@ class ShardWriter:
     """Executor. Appends rows to the files of one shard."""
 
     def __init__(self, run: str, shard: int) -> None:
-        roots = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")
+        roots = _roots()
         name = f"{shard:05d}-{uuid.uuid4().hex[:12]}"  # a retry never meets a zombie's files
-        self.path = Path(roots[shard % len(roots)]) / f"dpnn-{run}" / name
+        self.path = roots[shard % len(roots)] / f"dpnn-{run}" / name
         self.shard = shard
         self._hashes: list[np.ndarray] = []
         self._files = contextlib.ExitStack()
@@ -97,6 +101,9 @@ def open_shard(handle: Handle) -> Shard:
         order = _mapped(handle, "order", "<i8", ())
         arrays = {name: _mapped(handle, name, dtype, shape) for name, dtype, shape in handle.layout}
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # the files are all right
+            error.add_note("\nA fit keeps up to three files open for a shard: raise `ulimit -n`.")
+            raise
         here = socket.gethostname()
         raise MissingShard(
             f"shard {handle.shard} of {handle.rows} rows, written on {handle.host} at "
@@ -113,11 +120,16 @@ def is_whole(handle: Handle) -> bool:
     return True
 
 
-def delete_shard(handle: Handle) -> None:
-    """Processes that have it mapped keep their pages."""
-    shutil.rmtree(handle.path, ignore_errors=True)
-    with contextlib.suppress(OSError):  # others of its run are still there
-        Path(handle.path).parent.rmdir()
+def delete_run(run: str, handle: Handle | None = None) -> None:
+    """Executor. All that an ingest has laid down here, by writers that were killed as well; and
+    where a handle says. Processes that have it mapped keep their pages.
+    """
+    for root in _roots() + ([] if handle is None else [Path(handle.path).parents[1]]):
+        shutil.rmtree(root / f"dpnn-{run}", ignore_errors=True)
+
+
+def _roots() -> list[Path]:
+    return [Path(p) for p in os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")]
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -134,5 +146,9 @@ def _mapped(handle: Handle, name: str, dtype: str, shape: Shape) -> np.ndarray:
         found = os.fstat(file.fileno()).st_size
         if found != size:
             raise OSError(f"{name} has {found} bytes in place of {size}")
+        if size < SMALL:
+            values = np.fromfile(file, dtype).reshape(handle.rows, *shape)
+            values.flags.writeable = False
+            return values
         pages = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
     return np.frombuffer(pages, dtype).reshape(handle.rows, *shape)

@@ -21,8 +21,9 @@ from dpnn.data import ingest_tasks, source
 from dpnn.data.arrow import Spec
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.columns import Inputs, resolve
+from dpnn.data.files import delete_run
 from dpnn.data.shipping import ship
-from dpnn.data.spark_shards import LEVEL, SparkShards, delete
+from dpnn.data.spark_shards import LEVEL, SparkShards, remove, told
 
 
 def ingest(
@@ -44,27 +45,43 @@ def ingest(
         raise ValueError(f"num_shards is {num_shards}: it must be at least 1")
     frame, spec = resolve(df, inputs, label, weight, num_classes)
     ship(sc)
-    cached = _lay_down(frame, spec, num_shards)
+    run = uuid.uuid4().hex[:12]
+    with told(sc):
+        cached = _lay_down(frame, spec, run, num_shards)
     facts: list[dict] = []
     before = sc.getLocalProperty("spark.job.description")
     try:
         sc.setJobDescription(f"dpnn ingest into {num_shards} shards")
-        facts = cached.collect()
+        sc.addJobTag(f"dpnn-{run}")
+        with told(sc):
+            facts = cached.collect()
         _check(facts, spec)
-        return SparkShards(sc, cached, facts, source.describe(df, inputs, label, weight))
+        return SparkShards(sc, cached, run, facts, source.describe(df, inputs, label, weight))
     except BaseException:
         with suppress(Exception):
-            if facts:
-                cached.foreach(delete)
-            cached.unpersist()
+            _clear(cached, run, facts)
         raise
     finally:
-        sc.setJobDescription(before)  # type: ignore[arg-type]
+        with suppress(Exception):  # the context may be gone
+            sc.removeJobTag(f"dpnn-{run}")
+            sc.setJobDescription(before)  # type: ignore[arg-type]
 
 
-def _lay_down(frame: DataFrame, spec: Spec, num_shards: int) -> RDD:
+def _clear(cached: RDD, run: str, facts: list[dict]) -> None:
+    """Delete what an ingest that failed has laid down; one that was interrupted, as it can."""
+    sc = cached.ctx
+    if facts:
+        remove(cached, run)
+    else:
+        sc.cancelJobsWithTag(f"dpnn-{run}")
+        sc.removeJobTag(f"dpnn-{run}")
+        slots = 2 * sc.defaultParallelism  # likely to reach every executor
+        sc.parallelize(range(slots), slots).foreach(lambda _: delete_run(run))
+    cached.unpersist()
+
+
+def _lay_down(frame: DataFrame, spec: Spec, run: str, num_shards: int) -> RDD:
     """The persisted RDD of one fact (handle and findings) a shard."""
-    run = uuid.uuid4().hex[:12]
 
     def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return ingest_tasks.split(batches, spec, num_shards)

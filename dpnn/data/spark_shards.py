@@ -19,7 +19,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,7 +27,7 @@ from py4j.protocol import Py4JError
 from pyspark import RDD, SparkContext, StorageLevel
 
 from dpnn.data.checks import span_of
-from dpnn.data.files import Handle, Layout, MissingShard, delete_shard, is_whole, open_shard
+from dpnn.data.files import Handle, Layout, MissingShard, delete_run, is_whole, open_shard
 from dpnn.data.shards import Shape, Shard, as_shard
 
 R = TypeVar("R")
@@ -49,8 +49,11 @@ class SparkShards:
     source     what the rows came from, for the record: paths, filter, schema, rows
     """
 
-    def __init__(self, sc: SparkContext, cached: RDD, facts: list[dict], source: dict) -> None:
+    def __init__(
+        self, sc: SparkContext, cached: RDD, run: str, facts: list[dict], source: dict
+    ) -> None:
         self.sc = sc
+        self._run = run
         self._cached = cached
         self._closed = False
         self.layout: Layout = facts[0]["layout"]
@@ -78,14 +81,16 @@ class SparkShards:
         """Run a job over `rdd`; where a shard's files are gone, make them again and run it anew."""
         for _ in range(_REPAIRS):
             try:
-                return action()
+                with told(self.sc):
+                    return action()
             except Exception as error:
                 if _told(error, SourceChanged):
                     raise SourceChanged(_told(error, SourceChanged)) from error
                 if not _told(error, MissingShard):
                     raise
             self.repair()
-        return action()
+        with told(self.sc):
+            return action()
 
     def repair(self) -> list[int]:
         """Compute again the shards whose files a task cannot open; returns their numbers.
@@ -122,13 +127,17 @@ class SparkShards:
         if self._closed or self.sc._jsc is None:  # the context was stopped: Spark has cleaned up
             return
         self._closed = True
-        with suppress(Exception):
-            if _held(self._cached) == self.num_shards:
-                self._cached.foreach(delete)  # on the hosts that have them
-            else:  # Spark would make the lost ones again
-                self.sc.parallelize(self.handles, self.num_shards).foreach(delete_shard)
-        with suppress(Exception):
-            self._cached.unpersist()
+        run = self._run
+        try:
+            with suppress(Exception):
+                if _held(self._cached) == self.num_shards:
+                    remove(self._cached, run)
+                else:  # Spark would make the lost ones again
+                    handles = self.sc.parallelize(self.handles, self.num_shards)
+                    handles.foreach(lambda handle: delete_run(run, handle))
+        finally:
+            with suppress(Exception):
+                self._cached.unpersist()
 
     def __enter__(self) -> SparkShards:
         return self
@@ -191,9 +200,27 @@ def _held(cached: RDD) -> int:
     return next(held, 0)
 
 
-def delete(fact: dict) -> None:
-    """Executor. The files of a fact's shard."""
-    delete_shard(_handle(fact, ()))
+def remove(cached: RDD, run: str) -> None:
+    """Driver. Delete the files of an ingest on the hosts that have them."""
+    cached.foreach(lambda fact: delete_run(run, _handle(fact, ())))
+
+
+@contextmanager
+def told(sc: SparkContext) -> Iterator[None]:
+    """What ends a Spark job from outside, in one line, and Ctrl-C as what it is."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:  # py4j's clean-up may fail, too, and hide it
+            if isinstance(cause, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            cause = cause.__context__
+        if sc._jsc is None:
+            raise RuntimeError("the Spark context was stopped beneath the fit") from error
+        if said := re.search(r"Job \d+ cancelled.*", str(error)):
+            raise RuntimeError(f"the fit's Spark job was cancelled: {said[0]}") from error
+        raise
 
 
 def _packed(handle: Handle) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from pyspark import RDD, SparkContext, cloudpickle
 
 from dpnn.data.files import MissingShard
-from dpnn.data.spark_shards import SparkShards
+from dpnn.data.spark_shards import SparkShards, told
 from dpnn.engines import sums
 from dpnn.engines.job_frames import Frames, KeyedFrames, Part
 from dpnn.engines.job_tasks import combine, compute
@@ -62,7 +62,7 @@ class JobEngine:
         shards = self._data[plan.kind]
         if shards is None:
             raise ValueError("there are no validation shards to evaluate")
-        with _described(self._sc, describe(plan)):
+        with told(self._sc), _described(self._sc, describe(plan)):
             parts = shards.guarded(lambda: self._job(weights, plan, shards))
         start = perf_counter()
         nodes = {part.node: part.sums for part in parts if part.sums is not None}
@@ -73,7 +73,8 @@ class JobEngine:
 
     def close(self) -> None:
         if self._open and self._sc._jsc is not None:
-            self._program.destroy()
+            with suppress(Exception):  # the context may be gone
+                self._program.destroy()
         self._open = False
         self._arrays.clear()
 
@@ -100,7 +101,8 @@ class JobEngine:
             rdd._jrdd_deserializer = Frames(self._array)
             parts = rdd.collect()
         finally:
-            flat.destroy()
+            with suppress(Exception):  # the context may be gone
+                flat.destroy()
         if failed := sorted((p for p in parts if p.error), key=lambda p: p.node):
             raise _error(failed[0])
         if plan.kind == Kind.TRAIN:
@@ -191,4 +193,5 @@ def _described(sc: SparkContext, text: str) -> Iterator[None]:
     try:
         yield
     finally:
-        sc.setJobDescription(before)  # type: ignore[arg-type]
+        with suppress(Exception):  # the context may be gone
+            sc.setJobDescription(before)  # type: ignore[arg-type]

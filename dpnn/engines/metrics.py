@@ -48,10 +48,15 @@ def metric_sums(loss: nn.Loss, z: Array, y: Array, w: Array | None) -> np.ndarra
     return to_host(xp.concatenate([xp.dot(weights, part) for part in parts]))
 
 
-def means(loss: nn.Loss, tail: np.ndarray) -> dict[str, float]:
-    """{"loss": …, "accuracy": …} or {"loss", "mae", "rmse", "r2"} from a total tail."""
+def check_weights(tail: np.ndarray) -> None:
+    """ValueError where there is nothing to divide by."""
     if tail[WEIGHT] <= 0:
         raise ValueError("the rows' weights sum to 0: at least one row needs a positive weight")
+
+
+def means(loss: nn.Loss, tail: np.ndarray) -> dict[str, float]:
+    """{"loss": …, "accuracy": …} or {"loss", "mae", "rmse", "r2"} from a total tail."""
+    check_weights(tail)
     means = tail / tail[WEIGHT]
     result = {"loss": float(means[LOSS])}
     if loss.task == "values":

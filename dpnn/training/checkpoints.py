@@ -65,6 +65,7 @@ class Checkpoint:
 
         ValueError where the file is damaged or belongs to another training.
         """
+        files.sweep(self.path)
         if not files.exists(self.path):
             return Progress()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import reduce
 from math import prod
@@ -129,9 +130,10 @@ class Feed:
         return feed
 
     def close(self) -> None:
-        for shards in (self.train, self.validation):
-            if shards is not None and not isinstance(shards, list):
-                shards.close()
+        with ExitStack() as closing:
+            for shards in (self.train, self.validation):
+                if shards is not None and not isinstance(shards, list):
+                    closing.callback(shards.close)
 
 
 def feed(

@@ -10,12 +10,16 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters or more: C:\ is a drive
+
+STALE = 600  # seconds after which nobody works at a part of a file any more
 
 
 def local(path: str | os.PathLike[str]) -> Path | None:
@@ -83,6 +87,17 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
+
+
+def sweep(path: str | os.PathLike[str]) -> None:
+    """Remove the parts of a file that writers left who were killed; a young one may be at work."""
+    here = local(path)
+    if here is None:
+        _Remote(os.fspath(path)).sweep()
+        return
+    for part in here.parent.glob(f".{here.name}.*"):
+        if time.time() - part.stat().st_mtime > STALE:
+            part.unlink(missing_ok=True)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -164,7 +179,7 @@ class _Remote:
 
     def write(self, data: bytes) -> None:
         """By a local file, ten times as fast as handing the bytes to the JVM, and a rename."""
-        part = self._hadoop.Path(self._path.getParent(), f".{self._path.getName()}.{os.getpid()}")
+        part = self._hadoop.Path(self._path.getParent(), f"{self._part()}{uuid4().hex}")
         with tempfile.TemporaryDirectory(prefix="dpnn-") as scratch, self._told():
             if self._fs.exists(self._path) and self._fs.getFileStatus(self._path).isDirectory():
                 raise IsADirectoryError(f"{self.uri} is a directory: name a file in it")
@@ -178,6 +193,17 @@ class _Remote:
             except BaseException:
                 self._fs.delete(part, False)
                 raise
+
+    def sweep(self) -> None:
+        folder = self._path.getParent()
+        with self._told():
+            for status in self._fs.listStatus(folder) if self._fs.exists(folder) else ():
+                old = time.time() - status.getModificationTime() / 1000 > STALE
+                if old and status.getPath().getName().startswith(self._part()):
+                    self._fs.delete(status.getPath(), False)
+
+    def _part(self) -> str:
+        return f".{self._path.getName()}."
 
     def _replace(self, part: Any) -> None:
         """Rename over what is there; FileSystem.rename would refuse."""

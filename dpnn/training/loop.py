@@ -44,9 +44,13 @@ class Fit:
         )
         self.engine_name = trainer.engine
         self._open(trainer.engine)
-        self._weights = self.engine.allocate(network.weights.size)  # where it reads without a copy
-        self._weights[...] = network.weights
-        self.state = self.update.start(self._weights)
+        try:
+            self._weights = self.engine.allocate(network.weights.size)  # read without a copy
+            self._weights[...] = network.weights
+            self.state = self.update.start(self._weights)
+        except BaseException:
+            self.engine.close()
+            raise
         self.progress = Progress()
         self._update_seconds = 0.0
 
@@ -147,6 +151,7 @@ class Fit:
             trial = int("value" in self.state.optimizer)  # else there is no step to take back
             sums = self._step(Plan(Kind.TRAIN, trial=trial))  # always the same Dropout masks
             assert sums.flat is not None
+            metrics.check_weights(sums.tail)
             value = float(sums.tail[metrics.LOSS] / sums.tail[metrics.WEIGHT])
             if not (isfinite(value) and isfinite(np.dot(sums.flat, sums.flat))):
                 return inf, np.zeros(self.network.layout.trained, np.float32)

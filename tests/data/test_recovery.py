@@ -1,16 +1,20 @@
 """Files lost under the job's feet, and sources that change between reads."""
 
+import errno
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pyspark import RDD
 from pyspark.sql import functions as F
 
 from dpnn.data.files import MissingShard, open_shard
 from dpnn.data.ingest import ingest
 from dpnn.data.source import read
-from dpnn.data.spark_shards import LEVEL, SourceChanged
+from dpnn.data.spark_shards import LEVEL, SourceChanged, told
 
 
 def column_sum(handle) -> float:
@@ -136,6 +140,70 @@ def test_close_deletes_the_files_and_may_be_called_twice(shards):
     shards.close()
     shards.close()
     assert not any(p.exists() for p in paths)
+
+
+def test_small_arrays_keep_no_file_open(shards):
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    held = [open_shard(handle) for handle in shards.handles]
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not any(shard.x.flags.writeable for shard in held)
+
+
+def test_too_many_open_files_are_no_lost_shard(shards, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(np, "fromfile", full)
+    with pytest.raises(OSError, match="Too many open files") as told:
+        open_shard(shards.handles[0])
+    assert "ulimit -n" in told.value.__notes__[0]
+
+
+def test_a_cancelled_ingest_is_one_line_and_leaves_nothing(spark_session, job_listing):
+    sc = spark_session.sparkContext
+    slow = F.udf(lambda i: time.sleep(0.02) or i, "long").asNondeterministic()
+    df = spark_session.range(1000, numPartitions=2).repartition(2).select(slow("id").alias("x"))
+    with ingest(df.limit(5), "x", num_shards=1) as shards:
+        root = Path(shards.handles[0].path).parents[1]
+        before = set(root.glob("dpnn-*"))
+        timer = threading.Timer(3.0, sc.cancelAllJobs)
+        timer.start()
+        with pytest.raises(RuntimeError, match=r"Job \d+ cancelled") as told:
+            ingest(df, "x", num_shards=2)
+        assert "\n" not in str(told.value)
+        assert set(root.glob("dpnn-*")) == before
+
+
+@pytest.mark.parametrize("when", ["first", "second"])
+def test_an_ingest_interrupted_while_it_writes_leaves_nothing(spark_session, monkeypatch, when):
+    """Ctrl-C strikes while one shard is on disk and the other one not: by a hook in `collect`."""
+    df = spark_session.range(100, numPartitions=2).select("id")
+    with ingest(df, "id", num_shards=2) as shards:
+        root = Path(shards.handles[0].path).parents[1]
+    before = set(root.glob("dpnn-*"))
+    collect = RDD.collect
+
+    def interrupted(rdd):
+        if when == "second":
+            collect(rdd)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RDD, "collect", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(df, "id", num_shards=2)
+    assert set(root.glob("dpnn-*")) == before
+    assert not spark_session.sparkContext.getJobTags()
+
+
+def test_what_hides_an_interrupt(spark_context):
+    def clean_up():
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("Gateway must be connected to send cancel cmd.")
+
+    with pytest.raises(KeyboardInterrupt), told(spark_context):
+        clean_up()
 
 
 def test_close_makes_nothing_again_to_delete_it(shards, monkeypatch):

@@ -27,11 +27,11 @@ TAIL = 5
 class FakeWorker:
     """Sums that hang on everything that they may hang on, and round in every addition."""
 
-    def __init__(self, size: int, delay: float = 0.0, idle: bool = False) -> None:
-        self.size, self.delay, self.idle = size, delay, idle
+    def __init__(self, size: int, delay: float = 0.0, idle: bool = False, tail: int = TAIL) -> None:
+        self.size, self.delay, self.idle, self.tail = size, delay, idle, tail
 
     def tail_size(self, kind: Kind) -> int:
-        return TAIL + kind
+        return self.tail if self.idle else self.tail + kind
 
     def bind(self, weights: np.ndarray, gradient: np.ndarray) -> None:
         assert not weights.flags.writeable
@@ -41,7 +41,7 @@ class FakeWorker:
         if self.delay:
             time.sleep(self.delay)
         if self.idle:
-            return Sums(self.gradient if plan.kind == Kind.TRAIN else None, np.zeros(TAIL))
+            return Sums(self.gradient if plan.kind == Kind.TRAIN else None, np.zeros(self.tail))
         if plan.step == 13 and shard == 1:
             raise ShardError("non-finite loss at step 13 shard 1")
         if plan.step == 14 and shard == 0:
@@ -84,6 +84,7 @@ class Crew:
         hosts: Sequence[str] | None = None,
         delay: float = 0.0,
         idle: bool = False,
+        tail: int = TAIL,
         revive: bool = True,
         patience: float = 20.0,
         bind: str = "127.0.0.1",
@@ -96,7 +97,7 @@ class Crew:
         self.secret = new_secret()
         self.roster = Roster(bind, self.secret)
         self.root = Root(self.roster, counts, patience=patience, **options)
-        self.hosts, self.delay, self.idle = hosts, delay, idle
+        self.hosts, self.delay, self.idle, self.tail = hosts, delay, idle, tail
         self.share = [share] * len(train) if isinstance(share, bool) else list(share)
         self.revive, self.patience = revive, patience
         self.counts = counts
@@ -134,6 +135,7 @@ class Crew:
             "host": self.hosts[place] if self.hosts else None,
             "delay": self.delay,
             "idle": self.idle,
+            "tail": self.tail,
             "patience": self.patience,
             **changes,
         }
@@ -220,7 +222,7 @@ def serve(spec: dict[str, Any]) -> None:
         patience=spec["patience"],
         local=spec["host"],
     )
-    worker = FakeWorker(spec["size"], spec["delay"], spec["idle"])
+    worker = FakeWorker(spec["size"], spec["delay"], spec["idle"], spec["tail"])
     shards = [dict.fromkeys(spec[key]) for key in ("train", "validation")]
     try:
         member.Member(ticket, spec["place"], spec["attempt"], worker, *shards).serve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -102,6 +103,34 @@ def test_kills_at_any_moment(share):
             if step % 3 == 2:
                 os.waitpid(pid, 0)
         assert crew.roster.lost >= 8
+
+
+def test_the_memory_of_a_broken_generation_goes_at_once():
+    """Not when Python next collects cycles: each would be as large as the model."""
+
+    def memories():
+        links = (p for p in Path("/proc/self/fd").iterdir() if p.is_symlink())
+        return sum("memfd" in str(link.readlink()) for link in links)
+
+    gc.disable()
+    try:
+        with Crew(1000, [[0], [1]]) as crew:
+            check(crew, Plan(Kind.TRAIN, 0, 0, 5))
+            before = memories()
+            for step in range(1, 4):
+                crew.kill(1)
+                check(crew, Plan(Kind.TRAIN, 0, step, 5))
+                assert memories() == before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_moments_of_very_many_columns(share):
+    """A tail of 24 MB, longer than other frames may be."""
+    with Crew(10, [[0], [1]], share=share, idle=True, tail=3_000_000) as crew:
+        for _ in range(2):
+            assert crew.step(Plan(Kind.MOMENTS)).tail.shape == (3_000_000,)
 
 
 def test_a_silent_task_is_given_up():

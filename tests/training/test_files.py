@@ -1,6 +1,7 @@
 """Whole files, here and through Hadoop: published atomically, errors by name."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,18 @@ def test_without_spark_a_remote_path_says_what_it_needs(monkeypatch):
     monkeypatch.setattr(SparkContext, "_active_spark_context", None)
     with pytest.raises(RuntimeError, match="hdfs://x/y needs a running Spark session"):
         files.read("hdfs://x/y")
+
+
+@pytest.mark.parametrize("hadoop", [False, True])
+def test_parts_of_writers_that_were_killed_are_swept(request, tmp_path, monkeypatch, hadoop):
+    path = str(tmp_path / "state")
+    if hadoop:
+        request.getfixturevalue("spark_session")
+        monkeypatch.setattr(files, "local", lambda path: None)
+        path = f"file:{path}"
+    files.sweep(f"{path}/nowhere/file")
+    for name, age in ((".state.old", 3600), (".state.young", 0), (".other.old", 3600)):
+        (tmp_path / name).write_bytes(b"part")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    files.sweep(path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".other.old", ".state.young"]

@@ -113,6 +113,13 @@ def test_a_search_steps_back_from_infinity(num_shards):
     assert losses[-1] == min(losses) < 0.91
 
 
+def test_rows_that_weigh_nothing():
+    trainer = Trainer(nn.Dense(1), nn.MeanSquaredError(), nn.LBFGS(), epochs=2, progress=False)
+    x = np.ones((6, 2), np.float32)
+    with pytest.raises(ValueError, match="the rows' weights sum to 0"):
+        trainer.fit((x, x[:, 0], np.zeros(6)))
+
+
 def test_figures_are_those_of_the_weights_that_are_kept():
     x = RNG.standard_normal((300, 5)).astype(np.float32)
     y = (x @ [1, -2, 3, 0, 1] > 0).astype(np.int32)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from dpnn import Trainer, nn
 from dpnn.engines import metrics
@@ -136,6 +137,21 @@ def test_a_second_normalization_is_refused():
     model = nn.Sequential(nn.Normalization(), nn.Normalization(), nn.Dense(2))
     with pytest.raises(ValueError, match=r"Normalization\[1\] must come before every layer"):
         trainer(model=model).fit((X, Y))
+
+
+def test_an_optimizer_that_cannot_begin_leaves_no_engine_open():
+    class TooLarge(nn.Adam):
+        def init(self, layout, like=None):
+            raise MemoryError("too large")
+
+    before = blas_threads()
+    with pytest.raises(MemoryError):
+        trainer(optimizer=TooLarge(), engine="local").fit((X, Y))
+    assert blas_threads() == before
+
+
+def blas_threads():
+    return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
 
 
 def test_divergence_is_an_error_with_an_address():

@@ -39,9 +39,13 @@ class Arena:
             path = f"/proc/{os.getpid()}/fd/{file}"
         else:
             file, path = tempfile.mkstemp(prefix="dpnn-")
-        os.posix_fallocate(file, 0, length)
+        try:
+            os.posix_fallocate(file, 0, length)
+            memory = mmap.mmap(file, length, flags=_FLAGS)
+        except BaseException:
+            _forget(file, path)
+            raise
         mark = secrets.token_bytes(32)
-        memory = mmap.mmap(file, length, flags=_FLAGS)
         memory[: len(mark)] = mark
         return cls(_view(memory, rows, size), path, mark, file)
 

@@ -19,7 +19,7 @@ from dpnn.engines.resident import links, tree
 from dpnn.engines.resident.arena import Arena, host_key
 from dpnn.engines.resident.member import ticket
 from dpnn.engines.resident.roster import Lost, Roster, Seat
-from dpnn.engines.resident.wire import Frame, Op, cores, limit
+from dpnn.engines.resident.wire import BODY_LIMIT, Frame, Op, cores, limit
 
 SPREAD = 1 << 16  # floats from which the tasks of a host add their slices of the slots in parallel
 SPIN = 0.0003  # seconds that the driver looks out for answers that came as quickly last time
@@ -58,6 +58,9 @@ class Generation:
             Kind.EVALUATE: Tails(theirs, shards[Kind.EVALUATE]),
         }
         self.tails[Kind.MOMENTS] = self.tails[Kind.TRAIN]
+        for place, seat in enumerate(self.seats):  # a tail may be long: the moments of many columns
+            nodes = max(tails.counts[place] for tails in self.tails.values())
+            seat.channel.body_limit = BODY_LIMIT + 8 * nodes * max(seat.tails)
         self.slots = Arena.create(self.groups[0].rows, self.size)
         self._join(self._prepare(patience), min(JOINING, patience))
         self._link(patience)

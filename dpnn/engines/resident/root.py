@@ -65,7 +65,7 @@ class Root:
                 return self._exchange(plan)
             except Lost as error:
                 self._disband()
-                reason = error
+                reason = error.with_traceback(None)  # it would keep the memory of the generation
             except ShardError:
                 raise  # every task has answered: the generation goes on
             except BaseException:

@@ -62,6 +62,7 @@ class Channel:
         limit(sock, timeout)
         self.sock = sock
         self.bytes = 0
+        self.body_limit = BODY_LIMIT
         self._key = key
         self._side = side
         self._sent = 0
@@ -84,8 +85,8 @@ class Channel:
         raw = read_exactly(self.sock, HEADER.size + MAC)
         head, mac = raw[: HEADER.size], raw[HEADER.size :]
         op, kind, generation, a, b, c, d, length = HEADER.unpack(head)
-        if length > BODY_LIMIT:
-            raise ConnectionError(f"a frame of {length} bytes exceeds the limit of {BODY_LIMIT}")
+        if length > self.body_limit:
+            raise ConnectionError(f"a frame of {length} bytes exceeds the limit, {self.body_limit}")
         body = read_exactly(self.sock, length) if length else b""
         if not hmac.compare_digest(mac, self._mac(1 - self._side, self._received, head, body)):
             raise ConnectionError("a frame with a wrong signature")
