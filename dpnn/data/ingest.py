@@ -23,7 +23,7 @@ from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.columns import Inputs, resolve
 from dpnn.data.files import delete_run
 from dpnn.data.shipping import ship
-from dpnn.data.spark_shards import LEVEL, SparkShards, remove, told
+from dpnn.data.spark_shards import LEVEL, SparkShards, remove, translated
 
 
 def ingest(
@@ -46,14 +46,14 @@ def ingest(
     frame, spec = resolve(df, inputs, label, weight, num_classes)
     ship(sc)
     run = uuid.uuid4().hex[:12]
-    with told(sc):
+    with translated(sc):
         cached = _lay_down(frame, spec, run, num_shards)
     facts: list[dict] = []
     before = sc.getLocalProperty("spark.job.description")
     try:
         sc.setJobDescription(f"dpnn ingest into {num_shards} shards")
         sc.addJobTag(f"dpnn-{run}")
-        with told(sc):
+        with translated(sc):
             facts = cached.collect()
         _check(facts, spec)
         return SparkShards(sc, cached, run, facts, source.describe(df, inputs, label, weight))

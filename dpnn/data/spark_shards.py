@@ -81,7 +81,7 @@ class SparkShards:
         """Run a job over `rdd`; where a shard's files are gone, make them again and run it anew."""
         for _ in range(_REPAIRS):
             try:
-                with told(self.sc):
+                with translated(self.sc):
                     return action()
             except Exception as error:
                 if _told(error, SourceChanged):
@@ -89,7 +89,7 @@ class SparkShards:
                 if not _told(error, MissingShard):
                     raise
             self.repair()
-        with told(self.sc):
+        with translated(self.sc):
             return action()
 
     def repair(self) -> list[int]:
@@ -206,7 +206,7 @@ def remove(cached: RDD, run: str) -> None:
 
 
 @contextmanager
-def told(sc: SparkContext) -> Iterator[None]:
+def translated(sc: SparkContext) -> Iterator[None]:
     """What ends a Spark job from outside, in one line, and Ctrl-C as what it is."""
     try:
         yield

@@ -21,7 +21,7 @@ import numpy as np
 from pyspark import RDD, SparkContext, cloudpickle
 
 from dpnn.data.files import MissingShard
-from dpnn.data.spark_shards import SparkShards, told
+from dpnn.data.spark_shards import SparkShards, translated
 from dpnn.engines import sums
 from dpnn.engines.job_frames import Frames, KeyedFrames, Part
 from dpnn.engines.job_tasks import combine, compute
@@ -62,7 +62,7 @@ class JobEngine:
         shards = self._data[plan.kind]
         if shards is None:
             raise ValueError("there are no validation shards to evaluate")
-        with told(self._sc), _described(self._sc, describe(plan)):
+        with translated(self._sc), _described(self._sc, describe(plan)):
             parts = shards.guarded(lambda: self._job(weights, plan, shards))
         start = perf_counter()
         nodes = {part.node: part.sums for part in parts if part.sums is not None}

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from dpnn.data.files import MissingShard, open_shard
 from dpnn.data.ingest import ingest
 from dpnn.data.source import read
-from dpnn.data.spark_shards import LEVEL, SourceChanged, told
+from dpnn.data.spark_shards import LEVEL, SourceChanged, translated
 
 
 def column_sum(handle) -> float:
@@ -202,7 +202,7 @@ def test_what_hides_an_interrupt(spark_context):
         finally:
             raise ValueError("Gateway must be connected to send cancel cmd.")
 
-    with pytest.raises(KeyboardInterrupt), told(spark_context):
+    with pytest.raises(KeyboardInterrupt), translated(spark_context):
         clean_up()
 
 
