@@ -95,14 +95,21 @@ def split_by_indicator(df: DataFrame, column: str) -> tuple[DataFrame, DataFrame
 
     A boolean, or what a partition column makes of one: "true" and "false", or 0 and 1.
     """
-    kind = find(df, column).dataType
-    if not isinstance(kind, (T.BooleanType, T.StringType, *_INTEGERS)):
+    kind, flag = find(df, column).dataType, _quoted(column)
+    if isinstance(kind, (T.StringType, *_INTEGERS)):
+        text = F.lower(flag.cast("string"))
+        flag = F.when(text.isin("true", "1"), True).when(text.isin("false", "0"), False)
+        if other := df.where(text.isNotNull() & flag.isNull()).select(_quoted(column)).first():
+            raise ValueError(
+                f"the validation indicator {column!r} has {other[0]!r}, expected true or false: "
+                f"e.g. df.withColumn({column!r}, F.col({column!r}) == {other[0]!r})"
+            )
+    elif not isinstance(kind, T.BooleanType):
         raise ValueError(
             f"the validation indicator {column!r} is {kind.simpleString()}, expected boolean: "
             f"e.g. df.withColumn({column!r}, F.col({column!r}) > 0)"
         )
-    quoted = _quoted(column).cast("boolean")
-    return df.where(~F.coalesce(quoted, F.lit(False))), df.where(quoted)
+    return df.where(~F.coalesce(flag, F.lit(False))), df.where(flag)
 
 
 def find(df: DataFrame, name: str) -> T.StructField:

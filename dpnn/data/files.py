@@ -22,7 +22,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote
 
 import numpy as np
 
@@ -102,7 +101,7 @@ def open_shard(handle: Handle) -> Shard:
         arrays = {name: _mapped(handle, name, dtype, shape) for name, dtype, shape in handle.layout}
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # the files are all right
-            error.add_note("\nA fit keeps up to three files open for a shard: raise `ulimit -n`.")
+            error.add_note("\nA fit keeps a file open for each large array: raise `ulimit -n`.")
             raise
         here = socket.gethostname()
         raise MissingShard(
@@ -134,7 +133,7 @@ def _roots() -> list[Path]:
 
 def _file(folder: Path, name: str) -> Path:
     """Of an array; an input's name may have slashes."""
-    return folder / quote(name, safe="")
+    return folder / name.replace("%", "%25").replace("/", "%2F")
 
 
 def _mapped(handle: Handle, name: str, dtype: str, shape: Shape) -> np.ndarray:

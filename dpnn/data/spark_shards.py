@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -208,11 +209,14 @@ def remove(cached: RDD, run: str) -> None:
 @contextmanager
 def translated(sc: SparkContext) -> Iterator[None]:
     """What ends a Spark job from outside, in one line, and Ctrl-C as what it is."""
+    outer = sys.exc_info()[1]  # what the caller is handling already
     try:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while cause is not None:  # py4j's clean-up may fail, too, and hide it
+        while (
+            cause is not None and cause is not outer
+        ):  # py4j's clean-up may fail, too, and hide it
             if isinstance(cause, KeyboardInterrupt):
                 raise KeyboardInterrupt from error
             cause = cause.__context__

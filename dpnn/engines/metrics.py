@@ -2,7 +2,8 @@
 
 A tail is float64: loss sum, weight sum, rows, then the task's metric sums. All metrics are
 weighted like the loss; for several outputs they are means over the outputs. (rmse is the root of
-such a mean; r2, a ratio, needs the sums of each output, and is not known of very many.)
+such a mean; r2, a ratio, needs the sums of each output: it is not known of very many, and leaves
+out those whose targets are all alike.)
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ def means(loss: nn.Loss, tail: np.ndarray) -> dict[str, float]:
         variance = second - first * first
         result["mae"] = float(absolute.mean())
         result["rmse"] = sqrt(squared.mean())
-        varies = bool((variance > 1e-15 * second).all())  # else it is rounding errors of a constant
-        result["r2"] = float((1 - squared / variance).mean()) if varies else float("nan")
+        varies = variance > 1e-15 * second  # else it is rounding errors of a constant
+        shares = 1 - squared[varies] / variance[varies]
+        result["r2"] = float(shares.mean()) if varies.any() else float("nan")
     else:
         result["accuracy"] = float(means[HEAD])
     return result

@@ -9,6 +9,8 @@ from math import inf
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from dpnn.nn.spec import Spec
+
 # What fields of these names take: counts from 1 on, shares from 0 up to 1, rates from 0 on.
 _COUNTS = {"dilation", "every", "filters", "groups", "heads", "kernel_size", "memory", "pool_size"}
 _COUNTS |= {"evaluations", "shape", "steps", "strides", "units", "words"}
@@ -44,19 +46,22 @@ def _kinds(cls: Any) -> dict[str, Any]:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    if get_origin(kind) in (Union, UnionType):
-        return any(_fits(value, one) for one in get_args(kind))
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if get_origin(kind) is tuple:
+    """Whether it can be told that a value is of a kind, or is not known that it isn't."""
+    origin, kinds = get_origin(kind) or kind, get_args(kind)
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in kinds)
+    if origin is Literal:
+        return value in kinds
+    if origin in (tuple, list):  # `plain` has made tuples of lists
         if not isinstance(value, tuple):
             return False
-        first, *rest = get_args(kind)
-        kinds = [first] * len(value) if rest == [...] else [first, *rest]
-        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+        if origin is list or kinds[1:] == (...,):
+            kinds = kinds[:1] * len(value)
+        return not get_args(kind) or (len(kinds) == len(value) and all(map(_fits, value, kinds)))
     if kind in (int, float):
         return _is_number(value) and (kind is float or isinstance(value, int))
-    return not isinstance(kind, type) or isinstance(value, kind)
+    ours = kind in (bool, str, NoneType) or (isinstance(kind, type) and issubclass(kind, Spec))
+    return not ours or isinstance(value, kind)
 
 
 def _is_number(value: Any) -> bool:

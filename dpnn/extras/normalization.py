@@ -4,6 +4,7 @@ Before the first step the engine adds up `moments` over the shards, in one pass,
 them into the weights with `set_moments`. C channels: the last axis of an input.
 """
 
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def set_moments(network: Network, weights: Array, sums: np.ndarray, rows: float)
         (mean, within, second), sums = sums[: 3 * size].reshape(3, size) / rows, sums[3 * size :]
         between = second - mean * mean
         # Rounding errors are no variance: a constant column becomes 0, not noise.
-        variance = within + np.where(between > 1e-12 * second, between, 0)
+        variance = within + np.where(between > 1e-15 * sqrt(rows) * second, between, 0)
         views[place.prefix + "mean"][...] = mean
         views[place.prefix + "variance"][...] = np.where(variance > 1e-20 * second, variance, 1)
 

@@ -46,9 +46,9 @@ class Loss(Spec, base=True):
 
 
 def fit(targets: Shape, outputs: Shape) -> bool:
-    """Whether rows of targets stand for rows of outputs: alike but for axes of 1, or flat."""
+    """Whether rows of targets stand for rows of outputs: alike but for axes of 1, or one flat."""
     alike = [n for n in targets if n > 1] == [n for n in outputs if n > 1]
-    return prod(targets) == prod(outputs) and (alike or len(targets) == 1)
+    return prod(targets) == prod(outputs) and (alike or 1 in (len(targets), len(outputs)))
 
 
 def _weighted(values: Array, dz: Array, w: Array | None) -> tuple[float, Array]:

@@ -21,7 +21,7 @@ from dpnn.training.update import State
 
 NAME = "checkpoint.safetensors"
 KEY = "dpnn.checkpoint"
-FORMAT = 2  # what the numbers mean; before it, Adam kept means instead of sums
+FORMAT = 3  # what the numbers and facts mean; 1: Adam kept means, 2: no checksum of the data
 
 
 @dataclass

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from dpnn import nn
 from dpnn.engines import metrics
 from dpnn.engines.open import open_engine
-from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, Sums
+from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, ShardError, Sums
 from dpnn.engines.worker import Program
 from dpnn.extras import normalization
 from dpnn.extras.lbfgs import LBFGS
@@ -153,7 +153,9 @@ class Fit:
             assert sums.flat is not None
             metrics.check_weights(sums.tail)
             value = float(sums.tail[metrics.LOSS] / sums.tail[metrics.WEIGHT])
-            if not (isfinite(value) and isfinite(np.dot(sums.flat, sums.flat))):
+            if not (isfinite(value) and np.isfinite(sums.flat).all()):
+                if not trial:
+                    raise ShardError("the sum of all rows' loss or gradient is not finite: scale y")
                 return inf, np.zeros(self.network.layout.trained, np.float32)
             tails[value] = sums.tail.copy()
             return value, self.update.mean_gradient(self.state, sums)

@@ -105,7 +105,7 @@ class Trainer:
 
         data        a Spark DataFrame, or NumPy arrays (X, y) or (X, y, row weights)
         inputs      a column, a list of columns, or {input: column or columns}
-        validation  like data; or the name of a boolean column of it, true = validation
+        validation  like data; or the name of a column of it, true = validation
         num_shards  slices of the training set (default: one a slot or core). The weights hang on
                     it, and on nothing else of the cluster
 

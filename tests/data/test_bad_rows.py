@@ -128,6 +128,12 @@ def test_validation_indicator(df, held):
     assert (train.count(), held.count()) == (31, 9)
 
 
+@pytest.mark.parametrize("held", ["if(good > 30, 'val', 'train')", "cast(good as int)"])
+def test_an_indicator_that_is_neither_true_nor_false(df, held):
+    with pytest.raises(ValueError, match=r"indicator 'held' has ('train'|2), expected true or fal"):
+        split_by_indicator(df.selectExpr("good", f"{held} as held"), "held")
+
+
 def test_a_partition_column_as_indicator(df, tmp_path):
     frame = df.selectExpr("good", "good > 30 as held")
     frame.write.partitionBy("held").parquet(str(tmp_path / "p"))

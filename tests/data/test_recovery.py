@@ -204,6 +204,11 @@ def test_what_hides_an_interrupt(spark_context):
 
     with pytest.raises(KeyboardInterrupt), translated(spark_context):
         clean_up()
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:  # a caller that fits again after Ctrl-C
+        with pytest.raises(ValueError, match="another"), translated(spark_context):
+            raise ValueError("another") from None
 
 
 def test_close_makes_nothing_again_to_delete_it(shards, monkeypatch):

@@ -1,6 +1,7 @@
 """What a user did wrong, said with the layer's name and the numbers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +105,23 @@ def test_fields_of_other_names_take_what_they_like() -> None:
 
     assert (Shifted().axis, Shifted(-1).pads) == (0, (0, -1))
 
+    class Odd(nn.Layer):
+        anything: Any = None
+        array: np.ndarray = ()
+        bare: list = ()
+        whole: list[int] = (1,)
+        nothing: tuple[()] = ()
+        kind: type = int
+
+    assert Odd(np.ones(2), np.ones(3), [1, "a"], [1, 2]).bare == (1, "a")
+    with pytest.raises(ValueError, match="Odd.whole takes"):
+        Odd(whole=["a"])
+
+
+def test_fields_whose_types_only_checkers_know() -> None:
+    made = type("Unknown", (nn.Layer,), {"__annotations__": {"thing": "NoSuchType"}, "thing": 3})
+    assert made(thing=[4]).thing == (4,)
+
 
 def test_a_class_of_dpnns_name() -> None:
     with pytest.raises(TypeError, match=r"Dense is dpnn.nn.dense's: give your class another name"):
@@ -145,6 +163,7 @@ def test_class_numbers_that_do_not_fit(y: list[int]) -> None:
     [
         ((2, 5), (5, 2), False),
         ((10,), (5, 2), True),
+        ((5, 2), (10,), True),
         ((5, 1, 2), (5, 2), True),
         ((5, 2), (5, 2, 1), True),
         ((), (1,), True),

@@ -113,6 +113,13 @@ def test_a_search_steps_back_from_infinity(num_shards):
     assert losses[-1] == min(losses) < 0.91
 
 
+def test_a_sum_whose_norm_overflows():
+    x = np.linspace(1, 2, 400, dtype=np.float32)[:, None]
+    trainer = Trainer(nn.Dense(1), nn.MeanSquaredError(), nn.LBFGS(), epochs=2, progress=False)
+    losses = trainer.fit((x, x[:, 0] * 8e16), num_shards=16).history["loss"]
+    assert np.isfinite(losses).all()
+
+
 def test_rows_that_weigh_nothing():
     trainer = Trainer(nn.Dense(1), nn.MeanSquaredError(), nn.LBFGS(), epochs=2, progress=False)
     x = np.ones((6, 2), np.float32)

@@ -201,6 +201,20 @@ def test_r2_of_several_outputs_is_the_mean_of_theirs():
     assert figures["rmse"] == pytest.approx(np.sqrt(((z - y) ** 2).mean()), rel=1e-5)
 
 
+def test_r2_leaves_out_outputs_that_do_not_vary():
+    y = np.stack([X[:, 0], np.full(len(X), 7.0)], axis=1)
+    model = trainer(model=nn.Dense(2), loss=nn.MeanSquaredError()).fit((X, y)).model
+    expected = 1 - ((model.predict(X)[:, 0] - X[:, 0]) ** 2).mean() / X[:, 0].var()
+    assert model.evaluate((X, y))["r2"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_flat_outputs_for_targets_with_axes():
+    model = nn.Sequential(nn.Flatten(), nn.Dense(6))
+    images = X.reshape(-1, 2, 3)
+    result = trainer(model=model, loss=nn.MeanSquaredError()).fit((images, images))
+    assert result.history["loss"][-1] < result.history["loss"][0]
+
+
 def test_very_many_outputs_have_no_r2():
     y = np.repeat(X[:, :1], 100, axis=1)
     result = trainer(model=nn.Dense(100), loss=nn.MeanSquaredError(), epochs=1).fit((X, y))
