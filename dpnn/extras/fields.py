@@ -73,7 +73,7 @@ def _wanted(kind: Any, numbers: bool) -> str:
     kinds = [k for k in get_args(kind) or (kind,) if k is not NoneType]
     if get_origin(kind) is Literal:
         return " or ".join(map(repr, kinds))
-    if get_origin(kind) is tuple:
+    if get_origin(kind) in (tuple, list):
         return f"a list of {_wanted(kinds[0], numbers)}"
     if numbers:
         kinds = kinds[:1]
