@@ -2,7 +2,7 @@
 
 NumPy or CuPy only, and less than 1,000 lines of code. Read it in this order: backend, params,
 layer, dense, activations, compose, losses, model, optim; then the other layers as you like. More
-layers, losses, optimizers and schedules, some 600 lines written against the same methods, live in
+layers, losses, optimizers and schedules, some 700 lines written against the same methods, live in
 `dpnn.extras` and are found here by their names too: `nn.LSTM`, `nn.Lion`.
 """
 
