@@ -62,11 +62,12 @@ def model_parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
-def load_model(args: argparse.Namespace) -> TrainedModel:
-    """The model of a `model_parser`."""
+def load_model(args: argparse.Namespace) -> tuple[TrainedModel, Any]:
+    """The model of a `model_parser`, and the columns that it is to read (None: as in training)."""
     for module in args.modules:
         import_module(module)
-    return load(args.model)
+    model = load(args.model)
+    return model, columns(args.inputs, model.columns and model.columns.inputs)
 
 
 def main(job: Callable[[argparse.Namespace], str], args: argparse.Namespace) -> None:
@@ -146,10 +147,11 @@ def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
     sc: Any = frame.sparkSession.sparkContext
     target = sc._jvm.org.apache.hadoop.fs.Path(path)
     fs = target.getFileSystem(sc._jsc.hadoopConfiguration())
-    if fs.exists(target) and not fs.getFileStatus(target).isDirectory():
-        raise FileExistsError(f"{path} is a file: name a directory")
-    if fs.exists(target) and not overwrite:
-        raise FileExistsError(f"{path} exists already: name another, or --overwrite")
+    if fs.exists(target):
+        if not fs.getFileStatus(target).isDirectory():
+            raise FileExistsError(f"{path} is a file: name a directory")
+        if not overwrite:
+            raise FileExistsError(f"{path} exists already: name another, or --overwrite")
     target = fs.makeQualified(target)
     part = sc._jvm.org.apache.hadoop.fs.Path(target.getParent(), f"_{target.getName()}.{uuid4()}")
     try:

@@ -10,14 +10,9 @@ from dpnn import cli
 
 def evaluate(args: argparse.Namespace) -> str:
     spark = cli.session("dpnn evaluate")
-    model = cli.load_model(args)
+    model, inputs = cli.load_model(args)
     frame = cli.read(spark, args.data, args.where)
-    figures = model.evaluate(
-        frame,
-        cli.columns(args.inputs, model.columns and model.columns.inputs),
-        args.label,
-        args.weight,
-    )
+    figures = model.evaluate(frame, inputs, args.label, args.weight)
     if args.json:
         cli.write_json(args.json, figures)
     return cli.table(figures)

@@ -13,11 +13,9 @@ from dpnn import cli
 
 def predict(args: argparse.Namespace) -> str:
     spark = cli.session("dpnn predict")
-    model = cli.load_model(args)
+    model, inputs = cli.load_model(args)
     frame = cli.read(spark, args.data, args.where)
-    predicted = model.transform(
-        frame, cli.columns(args.inputs, model.columns and model.columns.inputs)
-    )
+    predicted = model.transform(frame, inputs)
     cli.write(predicted, args.output, args.overwrite)
     added = [name for name in predicted.columns if name not in frame.columns]
     return f"{args.output}: the columns of {args.data}, and {', '.join(added)}"

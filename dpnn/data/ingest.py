@@ -12,6 +12,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import reduce
 
 import pyarrow as pa
 from pyspark import RDD, TaskContext
@@ -22,6 +23,7 @@ from dpnn.data.arrow import Spec
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.columns import Inputs, resolve
 from dpnn.data.files import delete_run
+from dpnn.data.placement import add_checksums
 from dpnn.data.shipping import ship
 from dpnn.data.spark_shards import LEVEL, SparkShards, remove, translated
 
@@ -65,6 +67,21 @@ def ingest(
         with suppress(Exception):  # the context may be gone
             sc.removeJobTag(f"dpnn-{run}")
             sc.setJobDescription(before)  # type: ignore[arg-type]
+
+
+def checksum(
+    df: DataFrame, inputs: Inputs, label: str | list[str] | None, weight: str | None
+) -> int:
+    """Driver. What the checksums of all shards of a DataFrame should add up to: one more read."""
+    frame, spec = resolve(df, inputs, label, weight, None)
+    ship(df.sparkSession.sparkContext)
+
+    def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        found = str(ingest_tasks.content(batches, spec))  # Spark has no unsigned type for it
+        yield pa.RecordBatch.from_pydict({"checksum": [found]})
+
+    found = frame.mapInArrow(task, "checksum string").collect()
+    return reduce(add_checksums, (int(row.checksum) for row in found), 0)
 
 
 def _clear(cached: RDD, run: str, facts: list[dict]) -> None:

@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import reduce
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from pyspark import RDD, SparkContext, StorageLevel
 
 from dpnn.data.checks import span_of
 from dpnn.data.files import Handle, Layout, MissingShard, delete_run, is_whole, open_shard
+from dpnn.data.placement import add_checksums
 from dpnn.data.shards import Shape, Shard, as_shard
 
 R = TypeVar("R")
@@ -67,6 +69,11 @@ class SparkShards:
         self.rdd: RDD = cached.mapPartitions(lambda facts: _verified(facts, expected, layout), True)
 
     @property
+    def checksum(self) -> int:
+        """Of all rows, wherever they lie."""
+        return reduce(add_checksums, (handle.checksum for handle in self.handles))
+
+    @property
     def num_shards(self) -> int:
         return len(self.handles)
 
@@ -80,17 +87,16 @@ class SparkShards:
 
     def guarded(self, action: Callable[[], R]) -> R:
         """Run a job over `rdd`; where a shard's files are gone, make them again and run it anew."""
-        for _ in range(_REPAIRS):
-            try:
-                with translated(self.sc):
-                    return action()
-            except Exception as error:
-                if _told(error, SourceChanged):
-                    raise SourceChanged(_told(error, SourceChanged)) from error
-                if not _told(error, MissingShard):
-                    raise
-            self.repair()
         with translated(self.sc):
+            for _ in range(_REPAIRS):
+                try:
+                    return action()
+                except Exception as error:
+                    if _told(error, SourceChanged):
+                        raise SourceChanged(_told(error, SourceChanged)) from error
+                    if not _told(error, MissingShard):
+                        raise
+                self.repair()
             return action()
 
     def repair(self) -> list[int]:
@@ -214,17 +220,25 @@ def translated(sc: SparkContext) -> Iterator[None]:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while (
-            cause is not None and cause is not outer
-        ):  # py4j's clean-up may fail, too, and hide it
-            if isinstance(cause, KeyboardInterrupt):
+        while cause is not None and cause is not outer:
+            if isinstance(cause, KeyboardInterrupt):  # py4j's clean-up has failed, too, and hid it
                 raise KeyboardInterrupt from error
             cause = cause.__context__
-        if sc._jsc is None:
-            raise RuntimeError("the Spark context was stopped beneath the fit") from error
-        if said := re.search(r"Job \d+ cancelled.*", str(error)):
-            raise RuntimeError(f"the fit's Spark job was cancelled: {said[0]}") from error
+        require_running(sc)
+        raise_if_cancelled(error)
         raise
+
+
+def require_running(sc: SparkContext) -> None:
+    """RuntimeError where somebody has stopped it."""
+    if sc._jsc is None:
+        raise RuntimeError("the Spark context was stopped beneath the fit")
+
+
+def raise_if_cancelled(error: Exception | None) -> None:
+    """RuntimeError where a job's error says that somebody wanted it, and so the fit, to end."""
+    if said := re.search(r"Job \d+ cancelled.*", str(error or "")):
+        raise RuntimeError(f"the fit's Spark job was cancelled: {said[0]}") from error
 
 
 def _packed(handle: Handle) -> tuple[dict[str, np.ndarray], np.ndarray]:

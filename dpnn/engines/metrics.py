@@ -29,27 +29,31 @@ def tail_size(loss: nn.Loss, output_shape: tuple[int, ...]) -> int:
 
 def metric_sums(loss: nn.Loss, z: Array, y: Array, w: Array | None) -> np.ndarray:
     """The sums over some rows; z (B, …) outputs, y targets, w (B,) or None."""
-    xp, rows = nn.array_module(z), len(z)
+    xp = nn.array_module(z)
     if loss.task == "values":
-        outputs = prod(z.shape[1:])
-        target = y.reshape(rows, outputs).astype(np.float64)
-        error = z.reshape(rows, outputs) - target
-        parts = [xp.abs(error), error * error, target, target * target]
-        if outputs > OUTPUTS:
-            parts = [part.mean(axis=1, keepdims=True) for part in parts[:2]]
-            parts += [xp.zeros_like(parts[0])] * 2
-    elif loss.task == "classes":
-        parts = [xp.argmax(z, axis=-1) == y.reshape(z.shape[:-1])]
+        parts = _errors(z.reshape(len(z), prod(z.shape[1:])), y)
     else:
-        parts = [(z > 0) == (y.reshape(z.shape) > 0.5)]
-    if loss.task != "values":
-        hits = parts[0].reshape(rows, prod(parts[0].shape[1:]))
+        classes = loss.task == "classes"
+        found = xp.argmax(z, axis=-1) if classes else z > 0
+        true = y.reshape(found.shape)
+        hits = found == (true if classes else true > 0.5)
+        hits = hits.reshape(len(z), prod(hits.shape[1:]))
         parts = [hits.mean(axis=1, keepdims=True, dtype=np.float64)]
-    weights = xp.ones(rows) if w is None else w.astype(np.float64)
+    weights = xp.ones(len(z)) if w is None else w.astype(np.float64)
     return to_host(xp.concatenate([xp.dot(weights, part) for part in parts]))
 
 
-def check_weights(tail: np.ndarray) -> None:
+def _errors(z: Array, y: Array) -> list[Array]:
+    """|z - y|, (z - y)², y and y², each (B, outputs); of very many outputs only means."""
+    xp, target = nn.array_module(z), y.reshape(z.shape).astype(np.float64)
+    error = z - target
+    if z.shape[1] <= OUTPUTS:
+        return [xp.abs(error), error * error, target, target * target]
+    means = [part.mean(axis=1, keepdims=True) for part in (xp.abs(error), error * error)]
+    return [*means, *[xp.zeros_like(means[0])] * 2]  # no variance: r2 is unknown
+
+
+def check_weight_sum(tail: np.ndarray) -> None:
     """ValueError where there is nothing to divide by."""
     if tail[WEIGHT] <= 0:
         raise ValueError("the rows' weights sum to 0: at least one row needs a positive weight")
@@ -57,7 +61,7 @@ def check_weights(tail: np.ndarray) -> None:
 
 def means(loss: nn.Loss, tail: np.ndarray) -> dict[str, float]:
     """{"loss": …, "accuracy": …} or {"loss", "mae", "rmse", "r2"} from a total tail."""
-    check_weights(tail)
+    check_weight_sum(tail)
     means = tail / tail[WEIGHT]
     result = {"loss": float(means[LOSS])}
     if loss.task == "values":

@@ -18,7 +18,7 @@ class Kind(IntEnum):
 
     TRAIN = 0  # gradients of the rows of one step, training shards
     EVALUATE = 1  # loss and metrics of all rows, validation shards; no gradients
-    MOMENTS = 2  # sums of x and x² for Normalization, training shards; no gradients
+    MOMENTS = 2  # what Normalization needs of all rows, training shards; no gradients
 
 
 class Plan(NamedTuple):

@@ -25,14 +25,18 @@ def check(spec: Any) -> None:
     """ValueError for a field that cannot be what its declaration and its name say."""
     for name, kind in _kinds(spec.__class__).items():
         value = getattr(spec, name)
-        low, high = _LIMITS.get(name, (-inf, inf))
-        numbers = [n for n in (value if isinstance(value, tuple) else (value,)) if _is_number(n)]
-        bounded = name not in _LIMITS or all(low <= n < high for n in numbers)
-        if not (_fits(value, kind) and bounded):
-            wanted = _wanted(kind, name in _LIMITS)
-            if name in _LIMITS:
-                wanted += f" from {low}{' up to 1' * (high == 1)}"
-            raise ValueError(f"{type(spec).__name__}.{name} takes {wanted}, not {value!r}")
+        limits = _LIMITS.get(name)
+        if _fits(value, kind) and (limits is None or _within(value, *limits)):
+            continue
+        wanted = _wanted(kind, limits is not None)
+        if limits is not None:
+            wanted += f" from {limits[0]}{' up to 1' * (limits[1] == 1)}"
+        raise ValueError(f"{type(spec).__name__}.{name} takes {wanted}, not {value!r}")
+
+
+def is_number(value: Any) -> bool:
+    """Python counts True and False among them."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @cache
@@ -59,13 +63,15 @@ def _fits(value: Any, kind: Any) -> bool:
             kinds = kinds[:1] * len(value)
         return not get_args(kind) or (len(kinds) == len(value) and all(map(_fits, value, kinds)))
     if kind in (int, float):
-        return _is_number(value) and (kind is float or isinstance(value, int))
+        return is_number(value) and (kind is float or isinstance(value, int))
     ours = kind in (bool, str, NoneType) or (isinstance(kind, type) and issubclass(kind, Spec))
     return not ours or isinstance(value, kind)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _within(value: Any, low: float, high: float) -> bool:
+    """Whether the number is, or all in a tuple are, from low to below high; else there is none."""
+    values = value if isinstance(value, tuple) else (value,)
+    return all(low <= n < high for n in values if is_number(n))
 
 
 def _wanted(kind: Any, numbers: bool) -> str:

@@ -60,10 +60,9 @@ class Feed:
     def checksum(self) -> str:
         """Tells training data from other data: the same for the same rows, wherever they lie."""
         if self.in_memory:
-            found = (checksum(row_hashes(shard.arrays)) for shard in self.train)
-        else:
-            found = (handle.checksum for handle in self.train.handles)
-        return f"{reduce(add_checksums, found):016x}"
+            sums = (checksum(row_hashes(shard.arrays)) for shard in self.train)
+            return f"{reduce(add_checksums, sums):016x}"
+        return f"{self.train.checksum:016x}"
 
     @property
     def num_shards(self) -> int:
@@ -96,9 +95,8 @@ class Feed:
             shape = _label_shape(shards)
             if shape is None or fit(shape, wanted):
                 continue
-            got, takes = (
-                (prod(shape), prod(wanted)) if prod(shape) != prod(wanted) else (shape, wanted)
-            )
+            sizes = prod(shape), prod(wanted)
+            got, takes = (shape, wanted) if sizes[0] == sizes[1] else sizes
             raise ValueError(
                 f"{name} labels are {got} to a row, but {type(loss).__name__} takes {takes} with "
                 f"the model's outputs {outputs}: change the last layer, the loss or the label"
@@ -192,24 +190,25 @@ def _on_spark(data: Any, columns: Columns, validation: Any, num_shards: int | No
         shards = feed.train.num_shards
         feed = replace(feed, validation=_told("validation", ingest, validation, *named, shards))
         if whole is not None:
-            _check_split(feed, whole, indicator)
+            _check_split(feed, whole, indicator, named)
     except BaseException:
         feed.close()
         raise
     return feed
 
 
-def _check_split(feed: Feed, whole: Any, indicator: str) -> None:
+def _check_split(feed: Feed, whole: Any, indicator: str, named: tuple[Any, ...]) -> None:
     """SourceChanged where an indicator that is not deterministic has cut otherwise each time."""
+    from dpnn.data.ingest import checksum as content
     from dpnn.data.spark_shards import SourceChanged
 
     if whole._jdf.queryExecution().analyzed().deterministic():
         return
-    train, held, rows = feed.train.rows, feed.validation.rows, whole.count()
-    if train + held != rows:
+    train, held = feed.train, feed.validation
+    if add_checksums(train.checksum, held.checksum) != content(whole, *named):
         raise SourceChanged(
-            f"{train:,} training and {held:,} validation rows of {rows:,}: column {indicator!r} is "
-            "another at each read; write the data to Parquet first"
+            f"{train.rows:,} training and {held.rows:,} validation rows do not make up the data: "
+            f"column {indicator!r} is another at each read; write the data to Parquet first"
         )
 
 

@@ -151,11 +151,14 @@ class Fit:
             trial = int("value" in self.state.optimizer)  # else there is no step to take back
             sums = self._step(Plan(Kind.TRAIN, trial=trial))  # always the same Dropout masks
             assert sums.flat is not None
-            metrics.check_weights(sums.tail)
+            metrics.check_weight_sum(sums.tail)
             value = float(sums.tail[metrics.LOSS] / sums.tail[metrics.WEIGHT])
             if not (isfinite(value) and np.isfinite(sums.flat).all()):
                 if not trial:
-                    raise ShardError("the sum of all rows' loss or gradient is not finite: scale y")
+                    raise ShardError(
+                        f"L-BFGS cannot begin: the loss is {value:g}, and it or its gradient too "
+                        "large for float32: scale the inputs and the targets"
+                    )
                 return inf, np.zeros(self.network.layout.trained, np.float32)
             tails[value] = sums.tail.copy()
             return value, self.update.mean_gradient(self.state, sums)

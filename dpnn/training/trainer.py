@@ -7,6 +7,7 @@ from typing import Any
 
 from dpnn import nn
 from dpnn.extras import normalization
+from dpnn.extras.fields import is_number
 from dpnn.nn.spec import plain
 from dpnn.training.feed import Columns, feed
 from dpnn.training.history import History
@@ -87,9 +88,9 @@ class Trainer:
         if self.engine not in ENGINES:
             known = nn.nearest(self.engine, ENGINES)
             raise ValueError(f"unknown engine {self.engine!r}{known}")
-        if self.ema is not None and not (_is_number(self.ema) and 0 <= self.ema < 1):
+        if self.ema is not None and not (is_number(self.ema) and 0 <= self.ema < 1):
             raise ValueError(f"ema must be from 0 to below 1, got {self.ema!r}")
-        if self.clip_norm is not None and not (_is_number(self.clip_norm) and self.clip_norm > 0):
+        if self.clip_norm is not None and not (is_number(self.clip_norm) and self.clip_norm > 0):
             raise ValueError(f"clip_norm must be above 0, got {self.clip_norm!r}")
 
     def fit(
@@ -145,7 +146,3 @@ def _built(trainer: Trainer, shape: Any) -> nn.Network:
             raise
         cure = "a column of numbers, named alone, has rows of (): name it in a list, inputs=['…']"
         raise nn.ShapeError(f"{error}: {cure}") from None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

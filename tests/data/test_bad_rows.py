@@ -12,6 +12,7 @@ from dpnn.data.checks import DataError
 from dpnn.data.columns import split_by_indicator
 from dpnn.data.ingest import ingest
 from dpnn.data.spark_shards import SourceChanged
+from dpnn.training.feed import Feed, _check_split
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +148,23 @@ def test_an_indicator_that_is_another_at_each_read(df):
     columns = {"inputs": ["good"], "label": "label", "validation": "held", "num_shards": 2}
     trainer = Trainer(nn.Dense(10), nn.SoftmaxCrossEntropy(), epochs=1, progress=False)
     many = df.crossJoin(df.sparkSession.range(50)).select("good", "label")
-    with pytest.raises(SourceChanged, match=r"rows of 2,000: column 'held' is another at each"):
-        trainer.fit(many.withColumn("held", toss()), **columns)
+    for _ in range(3):
+        with pytest.raises(SourceChanged, match=r"up the data: column 'held' is another at each"):
+            trainer.fit(many.withColumn("held", toss()), **columns)
     assert trainer.fit(many.withColumn("held", F.rand(1) < 0.5), **columns).num_shards == 2
+
+
+def test_a_split_is_judged_by_its_rows_not_by_their_number(df):
+    named, rows = ("good", "label", None), df.select("good", "label")
+    whole = rows.withColumn("held", F.udf(lambda: True, "boolean").asNondeterministic()())
+    with (
+        ingest(rows.where("good < 20"), *named, 2) as train,
+        ingest(rows.where("good >= 20"), *named, 2) as rest,
+        ingest(rows.where("good between 10 and 29"), *named, 2) as twice,
+    ):
+        _check_split(Feed(train, rest), whole, "held", named)
+        with pytest.raises(SourceChanged, match="20 training and 20 validation rows do not"):
+            _check_split(Feed(train, twice), whole, "held", named)
 
 
 def test_errors_say_which_data_they_are_of(df):
@@ -165,6 +180,6 @@ def test_errors_say_which_data_they_are_of(df):
             trainer.fit(training, validation=validation, **columns)
 
 
-def test_no_indicator(df):
+def test_an_indicator_of_another_type(df):
     with pytest.raises(ValueError, match="indicator 'good' is double, expected boolean"):
         split_by_indicator(df, "good")

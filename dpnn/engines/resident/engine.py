@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from dpnn.data.spark_shards import SparkShards
+from dpnn.data.spark_shards import SparkShards, raise_if_cancelled
 from dpnn.engines.protocol import Costs, EngineUnavailable, Plan, Sums
 from dpnn.engines.resident.member import Ticket
 from dpnn.engines.resident.root import Root
@@ -74,7 +74,7 @@ class ResidentEngine:
 
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
         if self._job is not None:  # its tasks may live on
-            self._job.raise_if_cancelled()
+            raise_if_cancelled(self._job.error)
         return self._root.step(weights, plan, self._assemble)
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class ResidentEngine:
         self._job = None
         self._deaths += 1
         error = job.error
-        job.raise_if_cancelled()
+        raise_if_cancelled(error)
         if self._deaths >= SUBMISSIONS:
             lines = str(error or "its tasks left early").strip().splitlines()
             why = next((line for line in reversed(lines) if "Error" in line), lines[0])

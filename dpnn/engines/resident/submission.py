@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import uuid
@@ -11,7 +10,7 @@ from typing import Any
 
 from pyspark import RDD, InheritableThread, SparkContext
 
-from dpnn.data.spark_shards import SparkShards
+from dpnn.data.spark_shards import SparkShards, require_running
 
 
 class Submission:
@@ -30,12 +29,6 @@ class Submission:
     @property
     def ended(self) -> bool:
         return self._ended.is_set()
-
-    def raise_if_cancelled(self) -> None:
-        """RuntimeError where somebody wanted the job, and so the fit, to end."""
-        said = re.search(r"Job \d+ cancelled.*", str(self.error or ""))
-        if said:
-            raise RuntimeError(f"the fit's Spark job was cancelled: {said[0]}") from self.error
 
     def end(self, patience: float = 1.0) -> None:
         """Wait for the tasks, who were told to leave; cancel the job if they don't."""
@@ -93,8 +86,7 @@ def free_slots(sc: SparkContext, wanted: int = 1, patience: float = 0.0) -> int:
     """How many tasks can run at once; waits a little for executors that still register."""
     end = time.monotonic() + patience
     while True:
-        if sc._jsc is None:
-            raise RuntimeError("the Spark context was stopped beneath the fit")
+        require_running(sc)
         context: Any = sc._jsc.sc()
         profile = context.resourceProfileManager().defaultResourceProfile()
         slots = int(context.maxNumConcurrentTasks(profile))
