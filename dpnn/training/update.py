@@ -49,7 +49,8 @@ class Update:
         assert sums.flat is not None
         if sums.tail[metrics.ROWS]:  # shards smaller than the number of steps leave some empty
             self.layout.update_state(state.weights, sums.flat, sums.tail[metrics.ROWS])
-        gradient, weight = sums.flat[: self.layout.trained], sums.tail[metrics.WEIGHT]
+        gradient = sums.flat[: self.layout.trained]
+        weight = float(sums.tail[metrics.WEIGHT])  # NumPy's own would make it a float64 product
         gradient *= 1 / weight if weight > 0 else 0
         if self.clip_norm is not None:
             nn.clip_by_global_norm(gradient, self.clip_norm)
