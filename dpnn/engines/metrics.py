@@ -3,7 +3,7 @@
 A tail is float64: loss sum, weight sum, rows, then the task's metric sums. All metrics are
 weighted like the loss; for several outputs they are means over the outputs. (rmse is the root of
 such a mean; r2, a ratio, needs the sums of each output: it is not known of very many, and leaves
-out those whose targets are all alike.)
+out those whose targets are all alike, to 3e-8 of their size.)
 """
 
 from __future__ import annotations

@@ -19,10 +19,12 @@ def gradient_check(
     step: float = 1e-5,
     tolerance: float = 1e-6,
 ) -> float:
-    """The largest relative error of the gradients of `layer` at x; AssertionError above tolerance.
+    """The largest error of the gradients of `layer` at x; AssertionError above tolerance.
 
-    Without a loss, checks a random projection of the output. Inputs of floats are checked too.
-    The gradient is filled with NaN first, so a view that backward leaves out is found.
+    An error is relative where the gradient is above 1, else absolute. Without a loss, checks a
+    random projection of the output. Inputs of floats are checked too; of several, those that
+    backward gives a gradient for (a mask has none). The gradient is filled with NaN first, so a
+    view that backward leaves out is found.
     """
     x = each(x, lambda v: v.astype(np.float64) if v.dtype.kind == "f" else v)
     net = Network(layer, each(x, lambda v: v.shape[1:]), dtype=np.float64, needs_dx=True)
@@ -38,12 +40,14 @@ def gradient_check(
     dx = net.backward(value()[1])
     points, found = dict(net.parameters), net.layout.named(net.gradient.copy())
     points |= x if isinstance(x, dict) else {"x": x}
-    found |= each(dx, np.copy) if isinstance(dx, dict) else {"x": np.copy(dx)}
+    found |= {n: np.copy(d) for n, d in (dx if isinstance(dx, dict) else {"x": dx}).items()}
     state = {e.name for e in net.layout.entries if e.momentum is not None}
     worst = 0.0
     for name, point in points.items():
-        if point.dtype.kind != "f":
+        if point.dtype.kind != "f" or (isinstance(x, dict) and name not in found):
             continue
+        if found[name].shape != point.shape:
+            raise AssertionError(f"{name}: backward gave a gradient of {found[name].shape}")
         for i in np.ndindex(point.shape):
             kept, got = point[i], found[name][i]
             point[i] = kept + step

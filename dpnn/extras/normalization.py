@@ -26,7 +26,6 @@ class Normalization(Layer):
         return {"mean": Param(channels, (0.0,), 1.0), "variance": Param(channels, (1.0,), 1.0)}, x
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        x = ctx.floats(x)
         if ctx.run.moments is not None:
             ctx.run.moments.append(self.moments(x, ctx))
         y = ctx.xp.subtract(x, p["mean"], out=ctx.empty("y", x.shape))

@@ -32,10 +32,12 @@ class MaxPool2D(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         views = self.views(ctx.floats(x))
-        y, place = ctx.copy(views[0], "y"), ctx.empty("place", views[0].shape, "uint16")
+        kind = "uint16" if len(views) <= 1 << 16 else "uint32"
+        y, place = ctx.copy(views[0], "y"), ctx.empty("place", views[0].shape, kind)
         place.fill(0)
         for k, view in enumerate(views[1:], 1):
-            ctx.xp.maximum(place, (view > y) * ctx.xp.uint16(k), out=place)  # the first of equals
+            index = place.dtype.type(k)
+            ctx.xp.maximum(place, (view > y) * index, out=place)  # the first of equals
             ctx.xp.maximum(y, view, out=y)
         return y, place
 
@@ -76,7 +78,8 @@ class GlobalAveragePool(Layer):
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         positions = x.reshape(len(x), prod(ctx.x[:-1]), ctx.x[-1])
-        return positions.mean(axis=1, out=ctx.empty("y", (len(x), *ctx.y))), None
+        wide = "float64" if positions.shape[1] > 1 << 12 else None  # it adds one after another
+        return positions.mean(axis=1, dtype=wide, out=ctx.empty("y", (len(x), *ctx.y))), None
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
         dx = ctx.empty("dx", (len(dy), *ctx.x))

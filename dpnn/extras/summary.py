@@ -26,9 +26,9 @@ def table(network: Network) -> str:
 
 def multiply_adds(place: Context) -> int:
     """How many a row takes in matrix products, forward: each position times each matrix."""
-    if isinstance(place.layer, Embedding | PositionalEmbedding):
-        return 0
     if isinstance(place.layer, Attention):
         return 2 * place.y[0] * place.y[0] * place.y[1]
+    if not place.params or isinstance(place.layer, Embedding | PositionalEmbedding):
+        return 0
     positions = place.x[:-1] if isinstance(place.layer, Recurrent) else place.y[:-1]
     return prod(positions) * sum(prod(p.shape) for p in place.params.values() if len(p.shape) > 1)

@@ -56,7 +56,7 @@ class Residual(Sequential, init=False):
 
     def forward(self, p: Views, x: Any, ctx: Context) -> tuple[Array, Cache]:
         y, _ = super().forward(p, x, ctx)
-        return ctx.xp.add(x, y, out=ctx.empty("y", y.shape)), None
+        return ctx.xp.add(x, y, out=ctx.empty("y", y.shape), dtype=ctx.dtype), None
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
         return added([dy, super().backward(p, g, cache, dy, ctx)], "dx", ctx)

@@ -82,7 +82,7 @@ class Network:
         return self.context.forward(x)
 
     def loss(self, z: Array, y: Array, loss: Loss, weight: Array | None = None) -> Any:
-        """(loss sum, dz) of an output."""
+        """(loss sum, dz) of an output; dz in a buffer that the next call reuses."""
         weight = None if weight is None else weight.reshape(-1)
         if not len(z) == len(y) == len(z if weight is None else weight):
             weights = "" if weight is None else f" and {len(weight)} weights"
@@ -90,7 +90,10 @@ class Network:
         return loss(z, y, weight, self._loss_context)
 
     def backward(self, dz: Array) -> Any:
-        """Fills the gradient from that of the last forward's output; returns dx or None."""
+        """Fills the gradient from that of the last forward's output; returns dx or None.
+
+        dx lies in a buffer that the next pass reuses.
+        """
         self.gradient[self.layout.trained :].fill(0)  # state below all that is trained is skipped
         return self.context.backward(dz)
 

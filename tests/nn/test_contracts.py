@@ -184,6 +184,37 @@ def test_no_big_temporaries_in_a_warm_step(name: str) -> None:
     assert peak(step) < 0.75 * rows * largest * 4
 
 
+@pytest.mark.parametrize("rows", [1000, 2**17, 2**17 + 2**13])
+def test_sums_over_many_rows_do_not_drift(rows: int) -> None:
+    """One after another, they would be 6e-4 off."""
+    net = nn.Dense(3).build((rows, 2))
+    dz = np.full(net.forward(np.ones((1, rows, 2), np.float32), True).shape, 0.1, np.float32)
+    net.backward(dz)
+    np.testing.assert_allclose(net.gradients["b"], dz.sum(axis=(0, 1), dtype=float), rtol=1e-5)
+
+
+def test_batch_statistics_far_from_zero() -> None:
+    x = np.random.default_rng(0).normal(1000, 1, (256, 4096, 3)).astype(np.float32)
+    z = nn.BatchNorm().build((4096, 3)).forward(x, True)
+    wide = x.astype(float)
+    expected = (wide - wide.mean(axis=(0, 1))) / wide.std(axis=(0, 1))
+    assert np.abs(z - expected).max() < 1e-3
+
+
+def test_layers_at_their_limits() -> None:
+    """What lies there in integers, in windows of more places than 16 bits count, in long means."""
+    x = np.full((1, 1), 200, np.uint8)
+    assert nn.Residual().build(1).forward(x) == 400
+    x = np.zeros((1, 300, 300, 1), np.float32)
+    x[0, -1, -1] = 1
+    net = nn.MaxPool2D(300).build((300, 300, 1))
+    net = nn.Network(net.layer, net.input_shape, needs_dx=True)
+    assert net.forward(x, True) == 1
+    assert np.array_equal(net.backward(np.ones((1, 1, 1, 1), np.float32)), x)
+    x = np.full((1, 2**17, 1), 1000.1, np.float32)
+    np.testing.assert_allclose(nn.GlobalAveragePool().build((2**17, 1)).forward(x), x[0, :1], 1e-6)
+
+
 def test_weights_may_be_frozen() -> None:
     """Contract 5: weights arrive read-only, and no pass needs to write them."""
     net = MODELS["mlp"][0].build(256)

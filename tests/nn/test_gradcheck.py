@@ -21,7 +21,7 @@ class Doubled(nn.Dense):
             g["b"][1] = np.nan
         if self.fault == "dx":
             dx[1, 1] += 0.01
-        return dx
+        return None if self.fault == "no dx" else dx
 
 
 def test_a_right_layer_passes() -> None:
@@ -29,11 +29,23 @@ def test_a_right_layer_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "message"), [("factor", "W"), ("hole", r"b\[1\]: backward nan"), ("dx", r"x\[1, 1\]")]
+    ("fault", "message"),
+    [
+        ("factor", "W"),
+        ("hole", r"b\[1\]: backward nan"),
+        ("dx", r"x\[1, 1\]"),
+        ("no dx", r"x: backward gave a gradient of \(\)"),
+    ],
 )
 def test_a_fault_is_found_and_named(fault: str, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         nn.gradient_check(Doubled(2, fault=fault), X)
+
+
+def test_a_mask_of_floats_has_no_gradient_to_check() -> None:
+    layer = nn.Sequential(nn.Input("x"), nn.MultiHeadAttention(1, mask="mask"))
+    x = np.random.default_rng(0).standard_normal((2, 3, 2))
+    assert nn.gradient_check(layer, {"x": x, "mask": np.array([[1.0, 1, 0]] * 2)}) < 1e-6
 
 
 def test_a_mean_inside_a_loss_is_found() -> None:

@@ -132,6 +132,14 @@ def test_normalization_far_from_zero(offset: float, spread: float) -> None:
     assert net.parameters["variance"] == 1
 
 
+def test_normalization_keeps_what_integers_beyond_float32_say() -> None:
+    x = 1_700_000_000 + np.arange(60)[:, None]
+    net = nn.Normalization().build(1)
+    set_moments(net, net.weights, moments(net, x), len(x))
+    z = net.predict(x)
+    np.testing.assert_allclose(np.diff(z, axis=0), 1 / x.std(), rtol=1e-4)
+
+
 def test_state_that_stays_as_it_is_need_not_be_a_normalization() -> None:
     class Fixed(nn.Layer):
         def shapes(self, x: Any, ctx: nn.Context) -> Any:
