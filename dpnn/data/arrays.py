@@ -26,17 +26,7 @@ def from_arrays(
     """
     if num_shards < 1:
         raise ValueError(f"num_shards is {num_shards}: it must be at least 1")
-    named = {f"x.{k}": (f"X[{k!r}]", v) for k, v in x.items()} if isinstance(x, dict) else {}
-    named = named or {"x": ("X", x)}
-    if y is not None:
-        named["y"] = ("y", y)
-    if w is not None:
-        named["w"] = ("the weight array", w)
-    arrays = {name: _array(where, value) for name, (where, value) in named.items()}
-    _check_lengths({where: len(arrays[name]) for name, (where, _) in named.items()})
-    if w is not None:
-        arrays["w"] = arrays["w"].astype(np.float32, copy=False)
-    checks.raise_problems(_problems(arrays, named, num_classes), num_classes)
+    arrays = checked(x, y, w, num_classes)
     hashes = row_hashes(arrays)
     if num_shards == 1:
         return [as_shard(arrays, content_order(hashes))]
@@ -49,6 +39,24 @@ def from_arrays(
     return cut
 
 
+def checked(
+    x: Any, y: Any = None, w: Any = None, num_classes: int | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays as a shard keeps them, by its flat names; DataError as from `from_arrays`."""
+    named = {f"x.{k}": (f"X[{k!r}]", v) for k, v in x.items()} if isinstance(x, dict) else {}
+    named = named or {"x": ("X", x)}
+    if y is not None:
+        named["y"] = ("y", y)
+    if w is not None:
+        named["w"] = ("the weight array", w)
+    arrays = {name: numbers(where, value) for name, (where, value) in named.items()}
+    _check_lengths({where: len(arrays[name]) for name, (where, _) in named.items()})
+    if w is not None:
+        arrays["w"] = arrays["w"].astype(np.float32, copy=False)
+    checks.raise_problems(_problems(arrays, named, num_classes), num_classes)
+    return arrays
+
+
 def input_shape(shards: list[Shard]) -> Shape | dict[str, Shape]:
     """The shape of one row of the input, or of each input by name."""
     x = shards[0].x
@@ -57,7 +65,11 @@ def input_shape(shards: list[Shard]) -> Shape | dict[str, Shape]:
     return x.shape[1:]
 
 
-def _array(where: str, value: Any) -> np.ndarray:
+def numbers(where: str, value: Any) -> np.ndarray:
+    """An array of the dtype that a shard keeps; DataError where there are no numbers."""
+    if np.ma.is_masked(value):
+        count = int(np.ma.getmaskarray(value).sum())
+        raise DataError(f"{where} has {count:,} masked values: drop such rows or fill them")
     try:
         array = np.asarray(value)
     except ValueError as error:

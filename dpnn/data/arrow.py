@@ -74,7 +74,8 @@ def _column(array: pa.Array, column: Column) -> tuple[np.ndarray | None, list[Pr
     shape: list[int] = [len(array)]
     while isinstance(array, (pa.ListArray, pa.LargeListArray)):
         if array.null_count:
-            return None, [Problem("null", column.where[0], array.null_count)]
+            kind = "null deep" if len(shape) > 1 else "null"
+            return None, [Problem(kind, column.where[0], array.null_count)]
         lengths = np.diff(array.offsets.to_numpy())
         width = int(lengths[0]) if len(lengths) else 0
         if len(lengths) and (lengths != width).any():
@@ -82,7 +83,7 @@ def _column(array: pa.Array, column: Column) -> tuple[np.ndarray | None, list[Pr
         shape.append(width)
         array = array.flatten()
     if array.null_count:
-        return None, _nulls(array, column, inside=len(shape) > 1)
+        return None, _nulls(array, column, depth=len(shape) - 1)
     if isinstance(array, (pa.BinaryArray, pa.LargeBinaryArray)):
         ends = offsets(array)
         lengths = np.diff(ends)
@@ -106,9 +107,10 @@ def offsets(array: pa.Array) -> np.ndarray:
     return found[array.offset : array.offset + len(array) + 1]
 
 
-def _nulls(array: pa.Array, column: Column, inside: bool) -> list[Problem]:
+def _nulls(array: pa.Array, column: Column, depth: int) -> list[Problem]:
     if not column.packed:
-        kind = "null inside" if inside else "null"
+        flat = depth == 1 and not pa.types.is_boolean(array.type)
+        kind = "null" if not depth else "null inside" if flat else "null deep"
         return [Problem(kind, column.where[0], array.null_count)]
     missing = array.is_null().to_numpy(zero_copy_only=False).reshape(-1, len(column.names))
     counts = zip(column.where, missing.sum(axis=0), strict=True)

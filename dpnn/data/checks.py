@@ -6,6 +6,8 @@ and no task is tried again for nothing. Executor and driver; needs NumPy alone.
 
 from __future__ import annotations
 
+import json
+from ast import literal_eval
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +35,7 @@ _TEXT = {
         "{where} has {count} null{s} inside its arrays: drop such rows, or fill them, e.g. "
         "F.transform({name}, lambda v: F.coalesce(v, F.lit(0)))"
     ),
+    "null deep": "{where} has {count} null{s} inside its arrays: drop such rows",
     "nonfinite": (
         "{where} has {count} value{s} that {are} NaN or infinite (as float32): "
         "drop or replace them, e.g. {keep_finite}"
@@ -123,15 +126,17 @@ def raise_problems(problems: Iterable[Problem], num_classes: int | None = None) 
 
 def _line(p: Problem, num_classes: int | None) -> str:
     column = p.where.startswith("column ")
-    name = p.where.removeprefix("column ")
+    name = literal_eval(p.where.removeprefix("column ")) if column else p.where
+    quoted = "`" + name.replace("`", "``") + "`"  # what Spark takes for one name
+    condition = json.dumps(f"abs({quoted}) < 3e38", ensure_ascii=False)
     return _TEXT[p.kind].format(
         where=p.where,
-        name=name,
+        name=repr(name if name.isidentifier() else quoted),
         count=f"{p.count:,}",
         s="" if p.count == 1 else "s",
         are="is" if p.count == 1 else "are",
         low=p.low,
         high=p.high,
         classes=(num_classes or 1) - 1,
-        keep_finite=f'df.where("abs(`{name[1:-1]}`) < 3e38")' if column else "np.nan_to_num",
+        keep_finite=f"df.where({condition})" if column else "np.nan_to_num",
     )

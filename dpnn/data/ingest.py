@@ -24,7 +24,7 @@ from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.columns import Inputs, resolve
 from dpnn.data.files import delete_run
 from dpnn.data.placement import add_checksums
-from dpnn.data.shipping import ship
+from dpnn.data.shipping import context, ship
 from dpnn.data.spark_shards import LEVEL, SparkShards, remove, translated
 
 
@@ -41,7 +41,7 @@ def ingest(
     num_shards: as many as the cluster has slots unless given. With `num_classes` the labels must
     be class numbers below it. Raises DataError for rows that cannot be trained on.
     """
-    sc = df.sparkSession.sparkContext
+    sc = context(df)
     num_shards = sc.defaultParallelism if num_shards is None else num_shards
     if num_shards < 1:
         raise ValueError(f"num_shards is {num_shards}: it must be at least 1")

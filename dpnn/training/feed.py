@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from dpnn import nn
-from dpnn.data.arrays import from_arrays, input_shape
+from dpnn.data.arrays import checked, from_arrays, input_shape
 from dpnn.data.checks import DataError, Span, span, span_of
 from dpnn.data.placement import add_checksums, checksum, row_hashes
 from dpnn.nn.losses import fit
 
-Part = tuple[Any, np.ndarray, np.ndarray | None]  # X, y, row weights
+Part = tuple[Any, Any, Any]  # X, y, row weights or None
 # What Spark has no type for, and the next type that holds the same numbers.
 _WIDER = {"u1": np.int16, "u2": np.int32, "u4": np.int64, "u8": np.int64, "f2": np.float32}
 
@@ -157,10 +157,12 @@ def feed(
         held = None if validation is None else _part(validation, "validation")
         if not spark:
             shards = num_shards or os.cpu_count() or 1
-            cut = from_arrays(*train, shards)
-            return Feed(cut, None if held is None else from_arrays(*held, shards))
-        data, columns = _frame(train)
-        validation = None if held is None else _frame(held)[0]
+            if held is None:
+                return Feed(from_arrays(*train, shards))
+            cut = _told("training", from_arrays, *train, shards)
+            return Feed(cut, _told("validation", from_arrays, *held, shards))
+        data, columns = _frame(train) if held is None else _told("training", _frame, train)
+        validation = None if held is None else _told("validation", _frame, held)[0]
         return replace(_on_spark(data, columns, validation, num_shards), columns=None)
     if columns is None or columns.inputs is None or not columns.label:
         raise ValueError("a DataFrame needs inputs=… and label=…: the names of its columns")
@@ -202,7 +204,7 @@ def _check_split(feed: Feed, whole: Any, indicator: str, named: tuple[Any, ...])
     from dpnn.data.ingest import checksum as content
     from dpnn.data.spark_shards import SourceChanged
 
-    if whole._jdf.queryExecution().analyzed().deterministic():
+    if _same_at_each_read(whole):
         return
     train, held = feed.train, feed.validation
     if add_checksums(train.checksum, held.checksum) != content(whole, *named):
@@ -212,12 +214,23 @@ def _check_split(feed: Feed, whole: Any, indicator: str, named: tuple[Any, ...])
         )
 
 
-def _told(which: str, ingest: Callable[..., Any], *arguments: Any) -> Any:
-    """`ingest`, whose errors say which of two data sets they are of."""
+def _same_at_each_read(df: Any) -> bool:
+    """What Spark knows of the plan; of a user's function it knows only what the user has said."""
+    plan = df._jdf.queryExecution().analyzed()
     try:
-        return ingest(*arguments)
-    except DataError as error:
-        raise DataError(f"{which}: {error}") from None
+        nodes = plan.toJSON()
+    except Exception:  # a node that has no JSON
+        return False
+    return plan.deterministic() and not any(udf in nodes for udf in ("PythonUDF", "ScalaUDF"))
+
+
+def _told(which: str, read: Callable[..., Any], *arguments: Any) -> Any:
+    """`read`, whose errors say which of two data sets they are of."""
+    try:
+        return read(*arguments)
+    except ValueError as error:
+        kind = DataError if isinstance(error, DataError) else ValueError
+        raise kind(f"{which}: {error}") from None
 
 
 def _part(data: Any, name: str) -> Part:
@@ -227,8 +240,9 @@ def _part(data: Any, name: str) -> Part:
             f"got {type(data).__name__}"
         )
     x, y, *rest = data
-    x = {k: np.asarray(v) for k, v in x.items()} if isinstance(x, dict) else np.asarray(x)
-    return x, np.asarray(y), np.asarray(rest[0]) if rest else None
+    if y is None:
+        raise TypeError(f"{name} has no labels: give (X, y) or (X, y, weights)")
+    return x, y, rest[0] if rest else None
 
 
 def _frame(part: Part) -> tuple[Any, Columns]:
@@ -236,13 +250,12 @@ def _frame(part: Part) -> tuple[Any, Columns]:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-    x, y, w = part
+    x, _, w = part
     names = {k: f"x{i}" for i, k in enumerate(x)} if isinstance(x, dict) else "x"
-    inputs = {names[k]: v for k, v in x.items()} if isinstance(x, dict) else {"x": x}
-    arrays = {**inputs, "label": y, **({} if w is None else {"weight": w})}
-    table = pa.table({name: _arrow(array) for name, array in arrays.items()})
-    frame = SparkSession.builder.getOrCreate().createDataFrame(table)
-    return frame, Columns(names, "label", None if w is None else "weight")
+    own = {f"x.{k}": name for k, name in names.items()} if isinstance(names, dict) else {}
+    columns = {own.get(name, name): _arrow(array) for name, array in checked(*part).items()}
+    frame = SparkSession.builder.getOrCreate().createDataFrame(pa.table(columns))
+    return frame, Columns(names, "y", None if w is None else "w")
 
 
 def _arrow(array: np.ndarray) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dpnn import nn
-from dpnn.data.arrays import from_arrays
+from dpnn.data.arrays import from_arrays, numbers
 from dpnn.training import modelfile, outputs, scoring
 from dpnn.training.feed import Columns, is_frame
 
@@ -87,6 +87,8 @@ class TrainedModel:
             scorer = self._scorer()
             tally = scoring.Tally(scorer)
             x, y, *w = data
+            if y is None:
+                raise TypeError("evaluate needs labels: give (X, y) or (X, y, weights)")
             weights = w[0] if w else None
             (shard,) = from_arrays(x, y, weights, num_classes=scorer.label_classes)
             for x, y, w in scoring.cut(shard.x, shard.y, shard.w):
@@ -118,9 +120,9 @@ class TrainedModel:
 
     def _prepare(self, df: Any) -> Any:
         """Executors get dpnn; returns the context."""
-        from dpnn.data.shipping import ship
+        from dpnn.data.shipping import context, ship
 
-        sc = df.sparkSession.sparkContext
+        sc = context(df)
         ship(sc)
         return sc
 
@@ -148,4 +150,6 @@ def load(path: str | os.PathLike[str]) -> TrainedModel:
 
 
 def _asarray(x: Any) -> Any:
-    return {k: np.asarray(v) for k, v in x.items()} if isinstance(x, dict) else np.asarray(x)
+    if isinstance(x, dict):
+        return {name: numbers(f"X[{name!r}]", value) for name, value in x.items()}
+    return numbers("X", x)

@@ -5,8 +5,9 @@ Both are one pass by mapInArrow: no shuffle, no files. Functions say which side 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from dpnn import nn
 from dpnn.data.arrow import Spec, decode
-from dpnn.data.checks import DataError, raise_problems
+from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.shards import Arrays, as_shard
 from dpnn.engines import metrics
 from dpnn.training import outputs
@@ -114,12 +115,23 @@ def transform(df: Any, scorer: Scorer, inputs: Any, weights: Any) -> Any:
     for field in new:
         if field.name in taken:
             raise ValueError(f"the data has a column {field.name!r} already: rename or drop it")
+    for field in df.schema.fields:
+        if isinstance(field.dataType, (T.YearMonthIntervalType, T.CalendarIntervalType)):
+            raise ValueError(
+                f"column {field.name!r} is {field.dataType.simpleString()}, which Spark hands to "
+                "no Python function: drop it, or cast it to string"
+            )
     columns, spec = choose(df, inputs)
-    task = partial(predict_batches, spec=spec, scorer=scorer, weights=weights, own=df.columns)
-    schema = T.StructType([*df.schema.fields, *new])
+    own = [f"c{i}" for i in range(len(df.columns))]  # the user's may have dots, or twins
+    task = partial(predict_batches, spec=spec, scorer=scorer, weights=weights, own=own)
+    fields = [
+        T.StructField(name, field.dataType, field.nullable, field.metadata)
+        for name, field in zip(own, df.schema.fields, strict=True)
+    ]
     wide = df.select("*", *columns)
-    wide = wide.toDF(*(f"c{i}" for i in range(len(wide.columns))))  # names may have dots, or twins
-    return wide.mapInArrow(_plain(task), schema)
+    wide = wide.toDF(*(f"c{i}" for i in range(len(wide.columns))))
+    made = wide.mapInArrow(_plain(task), T.StructType([*fields, *new]))
+    return made.toDF(*df.columns, *(field.name for field in new))
 
 
 def evaluate(df: Any, scorer: Scorer, columns: tuple[Any, Any, Any], weights: Any) -> Tally:
@@ -129,7 +141,12 @@ def evaluate(df: Any, scorer: Scorer, columns: tuple[Any, Any, Any], weights: An
     frame, spec = resolve(df, *columns, scorer.label_classes)
     task = partial(tally_batches, spec=spec, scorer=scorer, weights=weights)
     tally = Tally(scorer)
-    for row in frame.mapInArrow(_plain(task), "sums array<double>").collect():
+    found = frame.mapInArrow(_plain(task), "sums array<double>, found string").collect()
+    told = [json.loads(row.found) for row in found]
+    raise_problems((Problem(**p) for one in told for p in one["problems"]), spec.num_classes)
+    if errors := [error for one in told for error in one["errors"]]:
+        raise DataError(errors[0])
+    for row in found:
         tally.merge(row.sums)
     return tally
 
@@ -143,7 +160,12 @@ def predict_batches(
         network = network or _network(scorer, weights)
         columns, names = batch.columns[: len(own)], list(own)
         inputs = batch.select(range(len(own), batch.num_columns))
-        z = network.predict(_arrays(inputs, spec)["x"], BATCH)
+        arrays, problems = decode(inputs, spec)
+        try:
+            raise_problems(problems)
+        except DataError as error:  # how many there are in all, no task of a lazy frame can know
+            raise DataError(f"in a batch of rows, {error}") from None
+        z = network.predict(as_shard(arrays, np.empty(0)).x, BATCH)
         columns.append(_arrow(outputs.predictions(scorer.loss, z)))
         names.append("prediction")
         probability = outputs.probabilities(scorer.loss, z)
@@ -156,16 +178,25 @@ def predict_batches(
 def tally_batches(
     batches: Iterable[pa.RecordBatch], spec: Spec, scorer: Scorer, weights: Any
 ) -> Iterator[pa.RecordBatch]:
-    """Executor. One row: the packed sums of this partition."""
+    """Executor. One row: the packed sums of this partition, and as JSON what is wrong with it."""
     network, tally = None, Tally(scorer)
+    found: dict[str, list[Any]] = {"problems": [], "errors": []}
     for batch in batches:
         network = network or _network(scorer, weights)
-        arrays = _arrays(batch, spec)
-        for x, y, w in cut(arrays["x"], arrays["y"], arrays.get("w")):
-            tally.add(network, x, y, w)
+        arrays, problems = decode(batch, spec)
+        found["problems"] += map(asdict, problems)
+        if any(found.values()):
+            continue  # the rest is only looked through
+        try:
+            shard = as_shard(arrays, np.empty(0))
+            for x, y, w in cut(shard.x, shard.y, shard.w):
+                tally.add(network, x, y, w)
+        except ValueError as error:
+            found["errors"].append(str(error))
     if network is not None:
         packed = pa.array([tally.pack()], pa.list_(pa.float64()))
-        yield pa.RecordBatch.from_arrays([packed], names=["sums"])
+        told = pa.array([json.dumps(found)])
+        yield pa.RecordBatch.from_arrays([packed, told], names=["sums", "found"])
 
 
 def cut(x: Arrays, y: Any, w: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -174,12 +205,6 @@ def cut(x: Arrays, y: Any, w: Any) -> Iterator[tuple[Any, Any, Any]]:
         part = slice(start, start + BATCH)
         some = {name: array[part] for name, array in x.items()} if isinstance(x, dict) else x[part]
         yield some, y[part], None if w is None else w[part]
-
-
-def _arrays(batch: pa.RecordBatch, spec: Spec) -> dict[str, Any]:
-    arrays, problems = decode(batch, spec)
-    raise_problems(problems, spec.num_classes)
-    return {**arrays, "x": as_shard(arrays, np.empty(0)).x}
 
 
 def _network(scorer: Scorer, weights: Any) -> nn.Network:
