@@ -25,7 +25,7 @@ from dpnn.data.columns import Inputs, resolve
 from dpnn.data.files import delete_run
 from dpnn.data.placement import add_checksums
 from dpnn.data.shipping import context, ship
-from dpnn.data.spark_shards import LEVEL, SparkShards, remove, translated
+from dpnn.data.spark_shards import LEVEL, SparkShards, remove, translated, ungrouped
 
 
 def ingest(
@@ -87,14 +87,16 @@ def checksum(
 def _clear(cached: RDD, run: str, facts: list[dict]) -> None:
     """Delete what an ingest that failed has laid down; one that was interrupted, as it can."""
     sc = cached.ctx
-    if facts:
-        remove(cached, run)
-    else:
-        sc.cancelJobsWithTag(f"dpnn-{run}")
-        sc.removeJobTag(f"dpnn-{run}")
-        slots = 2 * sc.defaultParallelism  # likely to reach every executor
-        sc.parallelize(range(slots), slots).foreach(lambda _: delete_run(run))
-    cached.unpersist()
+    try:
+        with ungrouped(sc):
+            if facts:
+                remove(cached, run)
+            else:
+                sc.cancelJobsWithTag(f"dpnn-{run}")
+                slots = 2 * sc.defaultParallelism  # likely to reach every executor
+                sc.parallelize(range(slots), slots).foreach(lambda _: delete_run(run))
+    finally:
+        cached.unpersist()
 
 
 def _lay_down(frame: DataFrame, spec: Spec, run: str, num_shards: int) -> RDD:

@@ -136,7 +136,7 @@ class SparkShards:
         self._closed = True
         run = self._run
         try:
-            with suppress(Exception):
+            with suppress(Exception), ungrouped(self.sc):
                 if _held(self._cached) == self.num_shards:
                     remove(self._cached, run)
                 else:  # Spark would make the lost ones again
@@ -231,7 +231,11 @@ def translated(sc: SparkContext) -> Iterator[None]:
 
 def require_running(sc: SparkContext) -> None:
     """RuntimeError where somebody has stopped it."""
-    if sc._jsc is None:
+    try:
+        stopped = sc._jsc is None or sc._jsc.sc().isStopped()
+    except (Py4JError, AttributeError, OSError):  # it is being stopped just now
+        stopped = True
+    if stopped:
         raise RuntimeError("the Spark context was stopped beneath the fit")
 
 
@@ -239,6 +243,22 @@ def raise_if_cancelled(error: Exception | None) -> None:
     """RuntimeError where a job's error says that somebody wanted it, and so the fit, to end."""
     if said := re.search(r"Job \d+ cancelled.*", str(error or "")):
         raise RuntimeError(f"the fit's Spark job was cancelled: {said[0]}") from error
+    if re.search(r"^: java\.lang\.InterruptedException", str(error or ""), re.MULTILINE):
+        raise RuntimeError("the fit's Spark job was interrupted: its thread was stopped") from error
+
+
+@contextmanager
+def ungrouped(sc: SparkContext) -> Iterator[None]:
+    """Driver. Jobs that clean up belong to no group and have no tags: cancelling those goes on."""
+    names = ("spark.jobGroup.id", "spark.job.interruptOnCancel", "spark.job.tags")
+    before = {name: sc.getLocalProperty(name) for name in names}
+    for name in names:
+        sc.setLocalProperty(name, None)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            sc.setLocalProperty(name, value)  # type: ignore[arg-type]
 
 
 def _packed(handle: Handle) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -10,6 +10,7 @@ Driver; needs pyspark.
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,9 +30,12 @@ from dpnn.engines.protocol import Costs, Kind, Plan, ShardError, Sums
 from dpnn.engines.sums import Node
 from dpnn.engines.worker import Program
 
+DEATHS = 4  # of one step's job in a row
+_DIED = re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure")
+
 
 class JobEngine:
-    """One Spark job a step.
+    """One Spark job a step. It is sent again where workers die more often than Spark tries a task.
 
     partials_bound   the most bytes of partial sums that the driver takes at once
     """
@@ -63,7 +67,7 @@ class JobEngine:
         if shards is None:
             raise ValueError("there are no validation shards to evaluate")
         with translated(self._sc), _described(self._sc, describe(plan)):
-            parts = shards.guarded(lambda: self._job(weights, plan, shards))
+            parts = self._insist(weights, plan, shards)
         start = perf_counter()
         nodes = {part.node: part.sums for part in parts if part.sums is not None}
         total = sums.merge(nodes, shards.num_shards)[sums.root(shards.num_shards)]
@@ -77,6 +81,20 @@ class JobEngine:
                 self._program.destroy()
         self._open = False
         self._arrays.clear()
+
+    def _insist(self, weights: np.ndarray, plan: Plan, shards: SparkShards) -> list[Part]:
+        """The step's job, sent again where it died of what was killed; it changes nothing else."""
+        for _ in range(DEATHS):
+            try:
+                return shards.guarded(lambda: self._job(weights, plan, shards))
+            except Exception as error:
+                if not _DIED.search(str(error)):
+                    raise
+                last = error
+        raise RuntimeError(
+            f"{describe(plan)}: its tasks died {DEATHS} times, killed perhaps for want of memory: "
+            "give the executors more, or set a smaller micro_batch"
+        ) from last
 
     def _job(self, weights: np.ndarray, plan: Plan, shards: SparkShards) -> list[Part]:
         start = perf_counter()

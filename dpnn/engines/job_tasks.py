@@ -78,7 +78,7 @@ def compute(
     version         counts the weights' broadcasts
     """
     for handle in handles:
-        part = Part((0, handle.shard))
+        part, ready = Part((0, handle.shard)), 0.0
         try:
             start = perf_counter()
             seat = _seat(fit, program, threads)
@@ -88,9 +88,9 @@ def compute(
             part.sums = seat.worker.run(plan, handle.shard, data)
             took = (ready - start, perf_counter() - ready)
             part.reports = [(handle.shard, socket.gethostname(), *took)]
-        except (OSError, EOFError, MemoryError):  # a retry may mend it, perhaps elsewhere
-            raise
         except Exception as error:  # goes to the driver as a value, not four times as a failed task
+            if not ready and isinstance(error, OSError | EOFError | MemoryError):
+                raise  # a retry may mend it, perhaps elsewhere
             part.error = _describe(error, handle.shard)
         yield part
 
@@ -139,5 +139,7 @@ def _seat(fit: str, program: Any, threads: int) -> Seat:
 def _describe(error: BaseException, shard: int) -> tuple[str, str, str]:
     kind, line = type(error).__name__, str(error)
     if not isinstance(error, ShardError | MissingShard):
-        line = f"shard {shard}: {kind}: {line}"
+        line = f"shard {shard}: {kind}: {' '.join(line.split())}"
+    if isinstance(error, ModuleNotFoundError):
+        line += ": send it to the executors, with --py-files or sc.addPyFile"
     return kind, line, "".join(traceback.format_exception(error))

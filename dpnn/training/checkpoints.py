@@ -50,7 +50,6 @@ class Checkpoint:
                 arrays[name] = array
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         facts = {
-            "crc32": _checksum(arrays),
             "training": self._training,
             "epoch": progress.epoch,
             "stale": progress.stale,
@@ -58,6 +57,7 @@ class Checkpoint:
             "history": progress.history,
             "optimizer": {k: v for k, v in state.optimizer.items() if not _is_array(v)},
         }
+        facts["crc32"] = _checksum(arrays, facts)
         files.write(self.path, save(arrays, {KEY: json.dumps(facts)}))
 
     def restore(self, state: State) -> Progress:
@@ -82,7 +82,7 @@ class Checkpoint:
                     f"{self.path} belongs to a training with {name} = {there.get(name)}, this one "
                     f"has {here.get(name)}: delete it, or name another folder"
                 )
-        if facts.get("crc32") != _checksum(arrays):
+        if facts.pop("crc32", None) != _checksum(arrays, facts):
             raise ValueError(f"{self.path} is damaged: it does not match its checksum: delete it")
         state.weights[...] = arrays["weights"]
         if state.average is not None:
@@ -100,8 +100,9 @@ class Checkpoint:
         )
 
 
-def _checksum(arrays: dict[str, np.ndarray]) -> int:
-    found = 0
+def _checksum(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> int:
+    """Of the arrays and of all that is said of them."""
+    found = zlib.crc32(json.dumps(facts, sort_keys=True).encode())
     for name in sorted(arrays):
         found = zlib.crc32(arrays[name].tobytes(), zlib.crc32(name.encode(), found))
     return found

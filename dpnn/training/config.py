@@ -72,9 +72,12 @@ class Output:
     def check_writable(self) -> None:
         """OSError where one of them could not be written: before hours of work, not after."""
         checkpoint = None if self.checkpoints is None else f"{self.checkpoints}/{checkpoints.NAME}"
-        for path in (self.model, checkpoint, self.history):
-            if path is not None:
-                files.check_writable(path)
+        paths = [path for path in (self.model, checkpoint, self.history) if path is not None]
+        real = [os.path.realpath(here) if (here := files.local(p)) else p for p in paths]
+        if len(set(real)) < len(real):
+            raise ConfigError(f"two outputs would be the same file: {', '.join(paths)}")
+        for path in paths:
+            files.check_writable(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +102,7 @@ def read_run(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Run
         tables = tomllib.loads(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"no run file {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}") from None
     reader = _Reader(str(path))
     for override in overrides:
@@ -249,7 +252,7 @@ class _Reader:
             raise ConfigError(f"--set {text}: expected section.key=value")
         try:
             value = tomllib.loads(f"value = {raw}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             value = raw.strip()
         node: Any = tables
         for part, below in pairwise(path):

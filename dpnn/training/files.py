@@ -7,10 +7,12 @@ content or the new, never a part. Driver.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,8 @@ STALE = 600  # seconds after which nobody works at a part of a file any more
 def local(path: str | os.PathLike[str]) -> Path | None:
     """The path on this machine, or None where it lies on another file system."""
     text = os.fspath(path)
+    if not text:
+        raise ValueError("a path is empty: name a file")
     if not _SCHEME.match(text):
         return Path(text).expanduser()
     scheme, _, rest = text.partition(":")
@@ -68,15 +72,30 @@ def read(path: str | os.PathLike[str]) -> bytes:
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
-    """Make or replace the file at `path`, atomically; missing directories are made."""
+    """Make or replace the file at `path`, atomically; missing directories are made.
+
+    A link is followed; what is no file (a pipe, a device) is written to. OSError names the path.
+    """
     here = local(path)
     if here is None:
         _Remote(os.fspath(path)).write(data)
         return
     if here.is_dir():
         raise IsADirectoryError(f"{path} is a directory: name a file in it")
+    try:
+        if here.exists() and not here.is_file():
+            here.write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(here)), data)
+    except OSError as error:
+        raise type(error)(
+            f"cannot write {path}, {len(data):,} bytes: {error.strerror or error}"
+        ) from error
+
+
+def _replace(here: Path, data: bytes) -> None:
     here.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f".{here.name}.", dir=here.parent)
+    handle, part = tempfile.mkstemp(prefix=_prefix(here.name), dir=here.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -95,8 +114,9 @@ def sweep(path: str | os.PathLike[str]) -> None:
     if here is None:
         _Remote(os.fspath(path)).sweep()
         return
-    for part in here.parent.glob(f".{here.name}.*"):
-        if time.time() - part.stat().st_mtime > STALE:
+    here = Path(os.path.realpath(here))
+    for part in here.parent.glob(f"{glob.escape(_prefix(here.name))}*"):
+        if part.is_file() and time.time() - part.stat().st_mtime > STALE:
             part.unlink(missing_ok=True)
 
 
@@ -108,9 +128,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         return
     if here.is_dir():
         raise IsADirectoryError(f"{path} is a directory: name a file in it")
-    above = next(folder for folder in here.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise PermissionError(f"cannot write {path}: {above} is not a directory to write in")
+    if here.exists() and not here.is_file():
+        return  # a pipe: not even opening it would go unnoticed
+    above = next(folder for folder in Path(os.path.realpath(here)).parents if folder.exists())
+    try:
+        handle, part = tempfile.mkstemp(prefix=".dpnn-", dir=above)
+    except OSError:
+        raise PermissionError(
+            f"cannot write {path}: {above} is not a directory to write in"
+        ) from None
+    os.close(handle)
+    Path(part).unlink()
 
 
 @contextmanager
@@ -129,6 +157,12 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Path]:
     if here.is_dir():
         raise IsADirectoryError(f"{path} is a directory: name a file in it")
     yield here
+
+
+def _prefix(name: str) -> str:
+    """How the names of a file's parts begin: a long one, of 255 bytes at most, by its checksum."""
+    raw = os.fsencode(name)
+    return f".{name}." if len(raw) <= 200 else f".{zlib.crc32(raw):08x}."
 
 
 def _umask() -> int:

@@ -2,8 +2,9 @@
 
 Tensors are the network's parameters by name (`Dense[1].W`), float32. Metadata, all strings:
 format "dpnn-model", format_version, dpnn_version, crc32 of the weights, and as JSON: model, loss,
-input_shape, columns (inputs, label, weight) and source (what it was trained on). Specs name only
-registered classes, so reading a file runs no code of its author's. Driver.
+input_shape, columns (inputs, label, weight) and source (what it was trained on), whose own checksum
+is description_crc32 (files of dpnn 0.1.0 have none). Specs name only registered classes, so reading
+a file runs no code of its author's. Driver.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dpnn.training import files
 from dpnn.training.feed import Columns
 
 FORMAT, VERSION = "dpnn-model", 1
+DESCRIPTION = ("model", "loss", "input_shape", "columns", "source")
 # What a description that nobody wrote on purpose may lead to.
 _BROKEN = (
     ArithmeticError,
@@ -69,6 +71,7 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
         "columns": json.dumps(content.columns and asdict(content.columns)),
         "source": json.dumps(content.source),
     }
+    metadata["description_crc32"] = _checksum(metadata)
     files.write(path, save(dict(network.layout.named(network.weights)), metadata))
 
 
@@ -100,8 +103,8 @@ def _content(tensors: Any) -> Content:
     version = metadata.get("format_version", "")
     if version != str(VERSION):
         raise _BadModelError(
-            f"has model format {version}, this is dpnn {dpnn.__version__} which reads {VERSION}: "
-            f"load it with dpnn {metadata.get('dpnn_version', '(unknown)')}"
+            f"has model format {version[:40]!r}, this is dpnn {dpnn.__version__} which reads "
+            f"'{VERSION}': load it with dpnn {metadata.get('dpnn_version', '(unknown)')[:40]!r}"
         )
     try:
         layer = nn.from_spec(json.loads(metadata["model"]))
@@ -134,7 +137,13 @@ def _content(tensors: Any) -> Content:
         view[...] = tensors.get_tensor(name)
     if f"{zlib.crc32(weights.tobytes()):08x}" != metadata.get("crc32"):
         raise _BadModelError("has weights that do not match their checksum: it was altered")
+    if metadata.get("description_crc32") not in (None, _checksum(metadata)):
+        raise _BadModelError("has a description that does not match its checksum: it was altered")
     return Content(nn.Network(layer, shape, weights), loss, columns, source)
+
+
+def _checksum(metadata: dict[str, str]) -> str:
+    return f"{zlib.crc32(json.dumps([metadata[name] for name in DESCRIPTION]).encode()):08x}"
 
 
 def _shape(shape: Any) -> Any:
@@ -148,4 +157,4 @@ def _json(value: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"{type(error).__name__}: {error}".splitlines()[0][:500]

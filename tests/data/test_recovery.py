@@ -195,6 +195,28 @@ def test_an_ingest_interrupted_while_it_writes_leaves_nothing(spark_session, mon
     assert not spark_session.sparkContext.getJobTags()
 
 
+def test_cleaning_up_is_of_no_cancelled_group(spark_session):
+    sc = spark_session.sparkContext
+    df = spark_session.range(100, numPartitions=3).selectExpr("cast(id as float) x", "id % 5 as y")
+    persisted = sc._jsc.getPersistentRDDs().size()
+    sc.setJobGroup("ended", "a group whose future jobs are cancelled, too")
+    try:
+        shards = ingest(df, "x", "y", num_shards=2)
+        folder = Path(shards.handles[0].path)
+        sc._jsc.sc().cancelJobGroupAndFutureJobs("ended")
+        with pytest.raises(Exception, match="cancelled"):
+            sums(shards)
+        shards.close()
+        assert not folder.exists()
+        assert sc.getLocalProperty("spark.jobGroup.id") == "ended"
+        with pytest.raises(RuntimeError, match="the fit's Spark job was cancelled"):
+            ingest(df, "x", "y", num_shards=2)
+        assert sc._jsc.getPersistentRDDs().size() == persisted
+    finally:
+        sc.setLocalProperty("spark.jobGroup.id", None)
+        sc.setLocalProperty("spark.job.description", None)
+
+
 def test_what_hides_an_interrupt(spark_context):
     def clean_up():
         try:

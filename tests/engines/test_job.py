@@ -1,6 +1,8 @@
 """The job engine: same bits as `local`, one Spark job a step, errors as one line."""
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +135,51 @@ def test_shard_error_is_one_line_and_not_retried(opened):
     assert "Traceback" in caught.value.__notes__[0]
     weights[0] = 0
     assert np.isfinite(job.step(weights, Plan(Kind.TRAIN, 2, 0, 1)).flat).all()
+
+
+class Passing(nn.Layer):
+    def forward(self, p, x, ctx):
+        return x, None
+
+    def backward(self, p, g, cache, dy, ctx):
+        return dy
+
+
+def test_killed_workers_cost_no_fit(opened, tmp_path):
+    """Spark tries a task once in local mode: the engine sends the job again, but not for ever."""
+    driver, marks = os.getpid(), str(tmp_path)
+
+    class Mortal(Passing):
+        deaths: int = 1
+
+        def forward(self, p, x, ctx):
+            if os.getpid() != driver and len(list(Path(marks).iterdir())) < self.deaths:
+                Path(marks, str(os.getpid())).touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return x, None
+
+    assert_same(*map(walk, opened(model=nn.Sequential(Mortal(), *MODEL.layers))))
+    assert any(Path(marks).iterdir())
+    job, _ = opened(model=nn.Sequential(Mortal(1000), *MODEL.layers))
+    with pytest.raises(
+        RuntimeError, match=r"^dpnn epoch 1 step 1/2: its tasks died 4 times"
+    ) as told:
+        walk(job)
+    assert "\n" not in str(told.value)
+
+
+def test_a_layers_own_oserror_is_one_line(opened):
+    driver = os.getpid()
+
+    class Reading(Passing):
+        def forward(self, p, x, ctx):
+            if os.getpid() != driver:
+                raise FileNotFoundError("no such\n file")
+            return x, None
+
+    job, _ = opened(model=nn.Sequential(Reading(), *MODEL.layers))
+    with pytest.raises(ShardError, match=r"^shard 0: FileNotFoundError: no such file\n"):
+        walk(job)
 
 
 def test_lost_file_is_made_again(opened):

@@ -91,9 +91,10 @@ def test_a_replayed_hello(crew):
         assert closed(sock, within=2.0)
 
 
-def test_a_garbled_introduction(crew):
+@pytest.mark.parametrize("said", [b"\x80\x04not json", b"5", b"[" * 100_000, b'{"key": 3}'])
+def test_a_garbled_introduction(crew, said):
     with call(crew) as sock:
-        secret.introduce(sock, crew.secret, Hello(CONTROL, 1, 0, 0, 9), b"\x80\x04not json")
+        secret.introduce(sock, crew.secret, Hello(CONTROL, 1, 0, 0, 9), said)
         sock.settimeout(0.2)
         for _ in range(50):
             check(crew, Plan(Kind.TRAIN, 0, 6, 9))  # newcomers are seen to in a step

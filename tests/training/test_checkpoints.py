@@ -94,6 +94,18 @@ def test_a_flipped_bit_is_found(tmp_path):
         fit(tmp_path, 2)
 
 
+@pytest.mark.parametrize("change", [(b'"epoch": 1', b'"epoch": 2'), (b'"scale": 1', b'"scale": 5')])
+def test_altered_facts_are_found(tmp_path, change):
+    fit(tmp_path, 1)
+    file = tmp_path / "checkpoint.safetensors"
+    data = file.read_bytes()
+    quoted = [text.replace(b'"', rb"\"") for text in change]
+    assert quoted[0] in data
+    file.write_bytes(data.replace(*quoted))
+    with pytest.raises(ValueError, match="damaged: it does not match its checksum"):
+        fit(tmp_path, 2)
+
+
 @pytest.mark.parametrize("facts", ["{}", "[]", "3", "{", '{"training": 5}'])
 def test_facts_that_nobody_wrote(tmp_path, facts):
     save_file(

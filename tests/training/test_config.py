@@ -153,6 +153,12 @@ def test_a_mistake_in_set_names_the_set(run_file, text, message):
         read_run(run_file(), [text])
 
 
+def test_two_outputs_in_one_file(run_file, tmp_path):
+    run = read_run(run_file(), [f"output.model={tmp_path}/a/../m", f"output.history={tmp_path}/m"])
+    with pytest.raises(ConfigError, match=r"two outputs would be the same file: .*/a/../m, .*/m$"):
+        run.output.check_writable()
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no run file .*gone.toml"):
         read_run(tmp_path / "gone.toml")

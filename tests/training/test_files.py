@@ -67,7 +67,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_part(tmp_path, monkeypatch
         raise OSError("No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=r"^cannot write .*model.bin, 3 bytes: No space"):
         files.write(path, b"new")
     assert path.read_bytes() == b"old"
     assert files.names(tmp_path) == ["model.bin"]
@@ -95,6 +95,31 @@ def test_without_spark_a_remote_path_says_what_it_needs(monkeypatch):
     monkeypatch.setattr(SparkContext, "_active_spark_context", None)
     with pytest.raises(RuntimeError, match="hdfs://x/y needs a running Spark session"):
         files.read("hdfs://x/y")
+
+
+def test_links_are_followed_and_pipes_written_to(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    files.check_writable(tmp_path / "link")
+    files.write(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    files.check_writable(tmp_path / "pipe")
+    files.write(tmp_path / "pipe", b"through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_the_longest_names_and_those_beyond(tmp_path):
+    files.check_writable(tmp_path / ("n" * 255))
+    files.write(tmp_path / ("n" * 255), b"x")
+    for check in (files.check_writable, lambda path: files.write(path, b"x")):
+        with pytest.raises(OSError, match="File name too long"):
+            check(tmp_path / ("n" * 256))
+    with pytest.raises(ValueError, match="a path is empty"):
+        files.check_writable("")
 
 
 @pytest.mark.parametrize("hadoop", [False, True])

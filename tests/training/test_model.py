@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dpnn import TrainedModel, load, nn
+from dpnn.data.checks import DataError
 from dpnn.training.feed import Columns
 
 X = np.arange(24, dtype=np.int16).reshape(8, 3)
@@ -104,7 +105,9 @@ def test_transform_of_names_with_dots_and_twins(frame):
     found = trained().transform(odd)
     assert found.columns == [*odd.columns, "prediction", "probability"]
     assert [row.prediction for row in found.orderBy("id").collect()] == expected
-    assert trained().transform(twins).columns == [*twins.columns, "prediction", "probability"]
+    doubled = trained().transform(twins)
+    assert doubled.columns == [*twins.columns, "prediction", "probability"]
+    assert [row[-2] for row in sorted(doubled.collect())] == expected
     dotted = frame.withColumnRenamed("x", "my.x")
     rows = trained().transform(dotted, inputs="my.x").orderBy("id").collect()
     assert [row.prediction for row in rows] == expected
@@ -251,6 +254,36 @@ def test_evaluate_refuses_bad_labels_and_no_rows(frame):
         trained().evaluate(X)
 
 
+def test_evaluate_tells_of_all_bad_rows_in_one_line(frame):
+    from pyspark.sql import functions as F
+
+    holes = frame.repartition(3).withColumn("x", F.when(F.col("id") < 2, F.col("x")))
+    with pytest.raises(DataError, match=r"^column 'x' has 6 nulls: drop or fill them"):
+        trained().evaluate(holes)
+    with pytest.raises(DataError, match=r"^column 'label' has 8 values that are no class number"):
+        trained().evaluate(frame.repartition(3).withColumn("label", F.lit(5)))
+
+
+def test_predict_refuses_what_fit_refuses():
+    for x in (np.array([["a"] * 4]), X.astype(complex), X.astype(object)):
+        with pytest.raises(DataError, match=r"^X is .* it must be an array of numbers"):
+            trained().predict(x)
+    masked = np.ma.masked_greater(X, 0.5)
+    count = int((X > 0.5).sum())
+    for use in (trained().predict, lambda x: trained().evaluate((x, np.zeros(8, int)))):
+        with pytest.raises(DataError, match=f"X has {count} masked values: drop such rows or fill"):
+            use(masked)
+
+
+def test_a_frame_of_a_column_that_python_cannot_have(frame):
+    from pyspark.sql import functions as F
+
+    with pytest.raises(
+        ValueError, match=r"column 'term' is interval year, which Spark hands to no"
+    ):
+        trained().transform(frame.withColumn("term", F.expr("interval '1' year")))
+
+
 def test_a_saved_model_comes_back_bit_for_bit(tmp_path):
     model = trained(weight="w")
     path = tmp_path / "made" / "model.safetensors"
@@ -295,7 +328,7 @@ def rewritten(path, change):
     ("change", "message"),
     [
         ({"format": "else"}, "is a safetensors file, but no dpnn model"),
-        ({"format_version": "9"}, "has model format 9, this is dpnn .* which reads 1"),
+        ({"format_version": "9"}, "has model format '9', this is dpnn .* which reads '1'"),
         ({"model": '{"type": "Popen"}'}, "broken description: ValueError: unknown type 'Popen'"),
         ({"model": '{"type": "Adam"}'}, "has a broken description"),
         ({"model": '{"type": "Dense"}'}, "has a broken description"),
@@ -308,6 +341,7 @@ def rewritten(path, change):
         ({"model": "[" * 200_000}, "has a broken description"),
         ({"input_shape": "[1e999]"}, "has a broken description"),
         ({"source": "5"}, "has a broken description"),
+        ({"source": "{}"}, "a description that does not match its checksum"),
     ],
 )
 def test_an_altered_description_is_one_line(tmp_path, change, message):

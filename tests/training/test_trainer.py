@@ -248,6 +248,12 @@ def test_data_that_does_not_fit():
     twisted = trainer(model=nn.Conv2D(2, 3, padding="same"), loss=nn.MeanSquaredError())
     with pytest.raises(ValueError, match=r"labels are \(2, 4, 5\) to a row, .* takes \(4, 5, 2\)"):
         twisted.fit((images, images.transpose(0, 3, 1, 2)))
+    with pytest.raises(ValueError, match=r"^validation: X has 500 rows, y has 5 rows"):
+        trainer().fit((X, Y), validation=(X, Y[:5]))
+    with pytest.raises(ValueError, match=r"^X is ragged: all rows must be equally long"):
+        trainer().fit(([[1, 2], [3]], [0, 1]))
+    with pytest.raises(TypeError, match="data has no labels"):
+        trainer().fit((X, None))
     with pytest.raises(TypeError, match=r"data must be a Spark DataFrame, or arrays"):
         trainer().fit(X)
     with pytest.raises(ValueError, match=r"Dense\[0\] expected x of shape"):

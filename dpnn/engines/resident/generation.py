@@ -23,6 +23,7 @@ from dpnn.engines.resident.wire import BODY_LIMIT, Frame, Op, cores, limit
 
 SPREAD = 1 << 16  # floats from which the tasks of a host add their slices of the slots in parallel
 SPIN = 0.0003  # seconds that the driver looks out for answers that came as quickly last time
+ANSWERS = (Op.READY, Op.WEIGHTS, Op.DONE, Op.FAILED)
 JOINING = 30.0  # seconds that taking up the places may last
 
 
@@ -45,7 +46,7 @@ class Generation:
         self.size = weights.rows.shape[1]
         self._weights = weights
         self._took: dict[Op, float] = {}  # how long the answers took last time
-        self._check()
+        self._check(shards)
         mine = [tree.schedule(seat.train, shards[Kind.TRAIN]) for seat in self.seats]
         theirs = [tree.schedule(seat.validation, shards[Kind.EVALUATE]) for seat in self.seats]
         keys = [seat.key if seat.shares else seat.place for seat in self.seats]
@@ -98,13 +99,19 @@ class Generation:
                 if frame.generation != self.number or seat not in self.seats:
                     continue
                 if frame.op == Op.BROKEN:
-                    raise Lost(f"a link of task {seat.place} broke: {frame.body.decode()}")
+                    said = frame.body.decode(errors="replace")
+                    raise Lost(f"a link of task {seat.place} broke: {said}")
                 if frame.op == Op.UNSHARED:
                     for other in self.seats:
                         other.shares = other.shares and other.key != seat.key
-                    raise Lost(f"task {seat.place} shares no memory: {frame.body.decode()}")
-                if take(seat, frame):
-                    missing.discard(seat)
+                    said = frame.body.decode(errors="replace")
+                    raise Lost(f"task {seat.place} shares no memory: {said}")
+                try:
+                    if frame.op in ANSWERS and take(seat, frame):
+                        missing.discard(seat)
+                except (ValueError, LookupError, TypeError, RecursionError) as error:
+                    self.roster.lose(seat)
+                    raise Lost(f"task {seat.place} gave a garbled answer: {error}") from error
             if self.roster.lost != self.lost:
                 raise Lost("a task is gone")
             if missing and time.monotonic() > end:
@@ -119,8 +126,12 @@ class Generation:
         places = [self.groups[child].members[0] for child in self.groups[0].children]
         return [self.roster.links[self.number, place] for place in places]
 
-    def _check(self) -> None:
+    def _check(self, shards: dict[Kind, int]) -> None:
         for seat in self.seats:
+            for held, count in ((seat.train, Kind.TRAIN), (seat.validation, Kind.EVALUATE)):
+                if held and max(held) >= shards[count]:
+                    self.roster.lose(seat)
+                    raise Lost(f"task {seat.place} speaks of a shard {max(held)}")
             if seat.size != self.size:
                 raise ValueError(
                     f"task {seat.place} on {seat.host} has a flat vector of {seat.size}, the "

@@ -202,7 +202,7 @@ class Member:
         except Exception as error:  # whatever it is, the driver must hear of it and others go on
             line, trace = str(error), ""
             if not isinstance(error, ShardError):
-                line = f"shard {shard}: {type(error).__name__}: {error}"
+                line = f"shard {shard}: {type(error).__name__}: {' '.join(line.split())}"
                 trace = traceback.format_exc()
             said = json.dumps([line[:20_000], trace[-20_000:]]).encode()
             return Frame(Op.FAILED, frame.generation, (shard, 0, 0, 0), said)

@@ -49,6 +49,9 @@ class Seat:
     @classmethod
     def of(cls, arrival: Arrival) -> Seat:
         said: dict[str, Any] = json.loads(arrival.introduction)
+        for numbers in (said["train"], said["validation"], said["tails"], [said["size"]]):
+            if not all(type(n) is int and 0 <= n < 1 << 40 for n in numbers):
+                raise ValueError(f"a task speaks of {numbers}")
         return cls(
             Channel(arrival.sock, arrival.key, 0, STALL),
             arrival.hello.place,
@@ -208,7 +211,7 @@ class Roster:
     def _seat(self, arrival: Arrival) -> None:
         try:
             seat = Seat.of(arrival)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             arrival.sock.close()
             return
         present = self.seats.get(seat.place)

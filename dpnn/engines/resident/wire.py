@@ -63,6 +63,7 @@ class Channel:
         self.sock = sock
         self.bytes = 0
         self.body_limit = BODY_LIMIT
+        self._timeout = timeout
         self._key = key
         self._side = side
         self._sent = 0
@@ -82,12 +83,12 @@ class Channel:
         """
         if spin:
             look_out(self._readable, spin)
-        raw = read_exactly(self.sock, HEADER.size + MAC)
+        raw = read_exactly(self.sock, HEADER.size + MAC, self._timeout)
         head, mac = raw[: HEADER.size], raw[HEADER.size :]
         op, kind, generation, a, b, c, d, length = HEADER.unpack(head)
         if length > self.body_limit:
             raise ConnectionError(f"a frame of {length} bytes exceeds the limit, {self.body_limit}")
-        body = read_exactly(self.sock, length) if length else b""
+        body = read_exactly(self.sock, length, self._timeout) if length else b""
         if not hmac.compare_digest(mac, self._mac(1 - self._side, self._received, head, body)):
             raise ConnectionError("a frame with a wrong signature")
         self._received += 1
@@ -123,15 +124,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 
 
-def read_exactly(sock: socket.socket, length: int) -> bytes:
+def read_exactly(sock: socket.socket, length: int, timeout: float = 0.0) -> bytes:
+    """timeout: seconds for all of it, from the first bytes on; 0 for no limit."""
     data = sock.recv(length)
     if len(data) == length:
         return data
     parts = [data]
     missing = length - len(data)
+    end = time.monotonic() + timeout
     while missing:
         if not parts[-1]:
             raise ConnectionError("the connection was closed by the other side")
+        if timeout and time.monotonic() > end:
+            raise TimeoutError(f"{missing} of {length} bytes are missing after {timeout:.0f} s")
         parts.append(sock.recv(min(missing, 1 << 20)))
         missing -= len(parts[-1])
     return b"".join(parts)
