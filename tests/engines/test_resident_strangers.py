@@ -164,6 +164,26 @@ def test_a_repeated_frame_ends_the_connection():
     real.close(), right.close()
 
 
+def test_a_frame_that_drips_in_has_its_time():
+    left, right = socket.socketpair()
+    channel = wire.Channel(right, b"key", 0, timeout=0.5)
+
+    def drip():
+        for _ in range(40):
+            left.send(b"x")
+            time.sleep(0.05)
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match="bytes are missing after"):
+        channel.receive()
+    assert time.monotonic() - start < 1.5
+    dripping.join()
+    left.close()
+    right.close()
+
+
 def test_the_longest_frame_is_bounded():
     left, right = pair()
     head = wire.HEADER.pack(1, 0, 1, 0, 0, 0, 0, wire.BODY_LIMIT + 1)

@@ -125,13 +125,13 @@ def cores() -> int:
 
 
 def read_exactly(sock: socket.socket, length: int, timeout: float = 0.0) -> bytes:
-    """timeout: seconds for all of it, from the first bytes on; 0 for no limit."""
+    """timeout: seconds for all of it, and one more a megabyte; 0 for no limit."""
     data = sock.recv(length)
     if len(data) == length:
         return data
     parts = [data]
     missing = length - len(data)
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout + length / 1e6
     while missing:
         if not parts[-1]:
             raise ConnectionError("the connection was closed by the other side")
