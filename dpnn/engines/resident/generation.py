@@ -154,7 +154,8 @@ class Generation:
 
         def take(seat: Seat, frame: Frame) -> bool:
             if seat in index:
-                said[index[seat]] = json.loads(frame.body)
+                made = json.loads(frame.body)
+                said[index[seat]] = {key: made[key] for key in ("weights", "slots", "door")}
             return True
 
         self.collect(self.seats, take, patience)

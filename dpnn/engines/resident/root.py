@@ -128,7 +128,7 @@ class Root:
 
     def _compute(self, now: Generation, plan: Plan) -> tuple[np.ndarray, float, float]:
         """STEP. The summed tail, and the seconds of the slowest task and of the mean."""
-        failures: dict[int, list[str]] = {}
+        failures: dict[int, tuple[str, str]] = {}
         seconds = [0.0] * len(now.seats)
         tails = now.tails[plan.kind]
         followers = {
@@ -141,7 +141,8 @@ class Root:
                 now.send(followers[seat], Op.STEP, plan)
                 return False
             if frame.op == Op.FAILED:
-                failures[frame.numbers[0]] = json.loads(frame.body)
+                line, trace = json.loads(frame.body)
+                failures[frame.numbers[0]] = str(line), str(trace)
                 return True
             rows, k = tails.counts[seat.place], seat.tails[plan.kind]
             numbers = np.frombuffer(frame.body)
