@@ -25,7 +25,15 @@ from dpnn.data.columns import Inputs, resolve
 from dpnn.data.files import delete_run
 from dpnn.data.placement import add_checksums
 from dpnn.data.shipping import context, ship
-from dpnn.data.spark_shards import LEVEL, SparkShards, remove, translated, ungrouped
+from dpnn.data.spark_shards import (
+    DESCRIPTION,
+    LEVEL,
+    UNGROUPED,
+    SparkShards,
+    job_properties,
+    remove,
+    translated,
+)
 
 
 def ingest(
@@ -51,11 +59,10 @@ def ingest(
     with translated(sc):
         cached = _lay_down(frame, spec, run, num_shards)
     facts: list[dict] = []
-    before = sc.getLocalProperty("spark.job.description")
+    described = {DESCRIPTION: f"dpnn ingest into {num_shards} shards"}
     try:
-        sc.setJobDescription(f"dpnn ingest into {num_shards} shards")
         sc.addJobTag(f"dpnn-{run}")
-        with translated(sc):
+        with translated(sc), job_properties(sc, described):
             facts = cached.collect()
         _check(facts, spec)
         return SparkShards(sc, cached, run, facts, source.describe(df, inputs, label, weight))
@@ -66,7 +73,6 @@ def ingest(
     finally:
         with suppress(Exception):  # the context may be gone
             sc.removeJobTag(f"dpnn-{run}")
-            sc.setJobDescription(before)  # type: ignore[arg-type]
 
 
 def checksum(
@@ -88,7 +94,7 @@ def _clear(cached: RDD, run: str, facts: list[dict]) -> None:
     """Delete what an ingest that failed has laid down; one that was interrupted, as it can."""
     sc = cached.ctx
     try:
-        with ungrouped(sc):
+        with job_properties(sc, UNGROUPED):
             if facts:
                 remove(cached, run)
             else:

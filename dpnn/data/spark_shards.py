@@ -19,7 +19,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import reduce
 from typing import Any, TypeVar
@@ -35,6 +35,9 @@ from dpnn.data.shards import Shape, Shard, as_shard
 
 R = TypeVar("R")
 LEVEL = StorageLevel.MEMORY_AND_DISK
+DESCRIPTION = "spark.job.description"  # a job's name in the Spark UI
+# What cleans up belongs to no group and has no tags: to cancel those may include future jobs.
+UNGROUPED = dict.fromkeys(("spark.jobGroup.id", "spark.job.interruptOnCancel", "spark.job.tags"))
 _FORGET_SECONDS = 10
 _REPAIRS = 3  # times in a row that one job's lost files are made again
 
@@ -136,7 +139,7 @@ class SparkShards:
         self._closed = True
         run = self._run
         try:
-            with suppress(Exception), ungrouped(self.sc):
+            with suppress(Exception), job_properties(self.sc, UNGROUPED):
                 if _held(self._cached) == self.num_shards:
                     remove(self._cached, run)
                 else:  # Spark would make the lost ones again
@@ -248,17 +251,20 @@ def raise_if_cancelled(error: Exception | None) -> None:
 
 
 @contextmanager
-def ungrouped(sc: SparkContext) -> Iterator[None]:
-    """Driver. Jobs that clean up belong to no group and have no tags: cancelling those goes on."""
-    names = ("spark.jobGroup.id", "spark.job.interruptOnCancel", "spark.job.tags")
-    before = {name: sc.getLocalProperty(name) for name in names}
-    for name in names:
-        sc.setLocalProperty(name, None)  # type: ignore[arg-type]
+def job_properties(sc: SparkContext, values: Mapping[str, str | None]) -> Iterator[None]:
+    """Driver. Of the jobs that are run within; the user's own come back afterwards."""
+    before = {name: sc.getLocalProperty(name) for name in values}
+    _set(sc, values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            sc.setLocalProperty(name, value)  # type: ignore[arg-type]
+        with suppress(Exception):  # the context may be gone
+            _set(sc, before)
+
+
+def _set(sc: SparkContext, values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
 
 
 def _packed(handle: Handle) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 from pyspark import RDD, SparkContext, cloudpickle
 
 from dpnn.data.files import MissingShard
-from dpnn.data.spark_shards import SparkShards, translated
+from dpnn.data.spark_shards import DESCRIPTION, SparkShards, job_properties, translated
 from dpnn.engines import sums
 from dpnn.engines.job_frames import Frames, KeyedFrames, Part
 from dpnn.engines.job_tasks import combine, compute
@@ -66,7 +65,7 @@ class JobEngine:
         shards = self._data[plan.kind]
         if shards is None:
             raise ValueError("there are no validation shards to evaluate")
-        with translated(self._sc), _described(self._sc, describe(plan)):
+        with translated(self._sc), job_properties(self._sc, {DESCRIPTION: describe(plan)}):
             parts = self._insist(weights, plan, shards)
         start = perf_counter()
         nodes = {part.node: part.sums for part in parts if part.sums is not None}
@@ -201,15 +200,3 @@ def _error(part: Part) -> Exception:
     error = MissingShard(line) if kind == MissingShard.__name__ else ShardError(line)
     error.add_note(f"\nOn the executor:\n{trace}")
     return error
-
-
-@contextmanager
-def _described(sc: SparkContext, text: str) -> Iterator[None]:
-    """The job's name in the Spark UI; the user's own comes back afterwards, the group stays."""
-    before = sc.getLocalProperty("spark.job.description")
-    sc.setJobDescription(text)
-    try:
-        yield
-    finally:
-        with suppress(Exception):  # the context may be gone
-            sc.setJobDescription(before)  # type: ignore[arg-type]

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from dpnn import nn
-from dpnn.training import checkpoints, files, modelfile
+from dpnn.extras.fields import is_number
+from dpnn.training import modelfile
+from dpnn.training.run import ConfigError, Data, Output, Run
 from dpnn.training.trainer import Trainer
 
 _NAMES = {
@@ -40,60 +42,6 @@ _NAMES = {
 
 
 _ELSEWHERE = ("model", "checkpoints")  # fields of Trainer that other sections give
-
-
-class ConfigError(ValueError):
-    """A run file that cannot be run. One line: the key, the file, the cure."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """train and validation are Parquet paths; validation may name a boolean column of train.
-
-    where: a SQL condition on the rows of both.
-    """
-
-    train: str | None = None
-    validation: str | None = None
-    inputs: str | list[str] | dict[str, Any] | None = None
-    label: str | list[str] | None = None
-    weight: str | None = None
-    where: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """Where the model, the checkpoints' folder and the history (JSON) go."""
-
-    model: str = "runs/model.safetensors"
-    checkpoints: str | None = None
-    history: str | None = None
-
-    def check_writable(self) -> None:
-        """OSError where one of them could not be written: before hours of work, not after."""
-        checkpoint = None if self.checkpoints is None else f"{self.checkpoints}/{checkpoints.NAME}"
-        paths = [path for path in (self.model, checkpoint, self.history) if path is not None]
-        real = [os.path.realpath(here) if (here := files.local(p)) else p for p in paths]
-        if len(set(real)) < len(real):
-            raise ConfigError(f"two outputs would be the same file: {', '.join(paths)}")
-        for path in paths:
-            files.check_writable(path)
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A checked run file. `settings` are the arguments of `Trainer` other than the model."""
-
-    name: str
-    data: Data
-    model: nn.Layer
-    settings: dict[str, Any]
-    num_shards: int | None
-    output: Output
-
-    def trainer(self, **more: Any) -> Trainer:
-        given = {"checkpoints": self.output.checkpoints, **self.settings, **more}
-        return Trainer(self.model, **given)
 
 
 def read_run(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Run:
@@ -293,10 +241,8 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def _is(value: Any, kind: Any) -> bool:
     kind = typing.get_origin(kind) or kind
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (int, float):
+        return is_number(value) and (kind is float or isinstance(value, int))
     if kind is list:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     return isinstance(value, kind)

@@ -69,3 +69,4 @@ def test_summary() -> None:
     assert rows["Conv2D[0]"] == ["(4,", "4,", "8)", "152", "2,304"]
     assert rows["Dense[3]"] == ["(10,)", "1,290", "1,280"]
     assert rows["total"] == ["(10,)", "1,442", "3,584"]
+    assert "Input[1]" in nn.Sequential(nn.Sequential(), nn.Input("a")).summary({"a": (2,)})

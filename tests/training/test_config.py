@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dpnn import nn
-from dpnn.training.config import ConfigError, read_run
+from dpnn.training.config import read_run
+from dpnn.training.run import ConfigError
 
 GOOD = """
 [data]
@@ -144,6 +145,7 @@ def test_a_mistake_is_one_line_that_names_it(run_file, old, new, message):
         ("training.optimizer.rate=1", r"training.optimizer in --set .* SGD has no 'rate'"),
         ("epochs=3", r"--set epochs=3: expected section.key=value"),
         ("training.epochs", r"expected section.key=value"),
+        ("training.epochs=" + "[" * 5000, r"training.epochs in .* must be a whole number"),
         ("training.epochs.x=3", r"epochs is 3 and has nothing below it"),
         ("model.layers.7.units=3", r"there is no item 7 in a list of 3"),
     ],

@@ -55,7 +55,8 @@ class Frame(NamedTuple):
 class Channel:
     """An authenticated connection that carries frames. Used by one thread on each side.
 
-    timeout  seconds within which a frame that has begun must be through; 0 for no limit
+    timeout  seconds within which a frame that has begun must be through, and one more a megabyte; 0
+             for no limit
     """
 
     def __init__(self, sock: socket.socket, key: bytes, side: int, timeout: float = 0.0) -> None:
