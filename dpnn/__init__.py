@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpnn import cli, datasets, nn
-    from dpnn.training import files
-    from dpnn.training.config import read_run
-    from dpnn.training.model import TrainedModel, load
+    from dpnn import datasets, nn
+    from dpnn.models.model import TrainedModel, load
+    from dpnn.runs import cli
+    from dpnn.runs.config import read_run
+    from dpnn.spark import files
     from dpnn.training.trainer import Result, Trainer
 
 __version__ = "0.1.0"
@@ -29,17 +30,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "cli": "dpnn.cli",
+    "cli": "dpnn.runs.cli",
     "datasets": "dpnn.datasets",
-    "files": "dpnn.training.files",
+    "files": "dpnn.spark.files",
     "nn": "dpnn.nn",
 }
 _HOMES = {
     "Result": "dpnn.training.trainer",
-    "TrainedModel": "dpnn.training.model",
+    "TrainedModel": "dpnn.models.model",
     "Trainer": "dpnn.training.trainer",
-    "load": "dpnn.training.model",
-    "read_run": "dpnn.training.config",
+    "load": "dpnn.models.model",
+    "read_run": "dpnn.runs.config",
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
@@ -18,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from dpnn.data.arrow import Column, Part, Spec
+from dpnn.spark.source import plan_facts
 
 Inputs = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
@@ -88,6 +90,21 @@ def column_names(inputs: Inputs) -> list[str]:
     return [
         name for group in _groups(inputs) for name in ([group] if isinstance(group, str) else group)
     ]
+
+
+def describe(
+    df: DataFrame,
+    inputs: Inputs,
+    label: str | list[str] | None = None,
+    weight: str | None = None,
+) -> dict[str, Any]:
+    """What the rows come from: paths and filters as far as the plan tells, and column types."""
+    used = column_names(inputs)
+    used += [label] if isinstance(label, str) else list(label or ())
+    used += [weight] if weight else []
+    kinds = {field.name: field.dataType.simpleString() for field in df.schema.fields}
+    paths, filters = plan_facts(df)
+    return {"paths": paths, "where": filters, "schema": {name: kinds[name] for name in used}}
 
 
 def split_by_indicator(df: DataFrame, column: str) -> tuple[DataFrame, DataFrame]:

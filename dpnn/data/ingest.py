@@ -18,22 +18,15 @@ import pyarrow as pa
 from pyspark import RDD, TaskContext
 from pyspark.sql import DataFrame, Row
 
-from dpnn.data import ingest_tasks, source
+from dpnn.data import ingest_tasks
 from dpnn.data.arrow import Spec
 from dpnn.data.checks import DataError, Problem, raise_problems
-from dpnn.data.columns import Inputs, resolve
+from dpnn.data.columns import Inputs, describe, resolve
 from dpnn.data.files import delete_run
 from dpnn.data.placement import add_checksums
-from dpnn.data.shipping import context, ship
-from dpnn.data.spark_shards import (
-    DESCRIPTION,
-    LEVEL,
-    UNGROUPED,
-    SparkShards,
-    job_properties,
-    remove,
-    translated,
-)
+from dpnn.data.spark_shards import LEVEL, SparkShards, remove
+from dpnn.spark.jobs import DESCRIPTION, UNGROUPED, job_properties, translated
+from dpnn.spark.shipping import context, ship
 
 
 def ingest(
@@ -65,7 +58,7 @@ def ingest(
         with translated(sc), job_properties(sc, described):
             facts = cached.collect()
         _check(facts, spec)
-        return SparkShards(sc, cached, run, facts, source.describe(df, inputs, label, weight))
+        return SparkShards(sc, cached, run, facts, describe(df, inputs, label, weight))
     except BaseException:
         with suppress(Exception):
             _clear(cached, run, facts)

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import reduce
 from typing import Any, TypeVar
 
@@ -32,12 +31,10 @@ from dpnn.data.checks import span_of
 from dpnn.data.files import Handle, Layout, MissingShard, delete_run, is_whole, open_shard
 from dpnn.data.placement import add_checksums
 from dpnn.data.shards import Shape, Shard, as_shard
+from dpnn.spark.jobs import UNGROUPED, job_properties, translated
 
 R = TypeVar("R")
 LEVEL = StorageLevel.MEMORY_AND_DISK
-DESCRIPTION = "spark.job.description"  # a job's name in the Spark UI
-# What cleans up belongs to no group and has no tags: to cancel those may include future jobs.
-UNGROUPED = dict.fromkeys(("spark.jobGroup.id", "spark.job.interruptOnCancel", "spark.job.tags"))
 _FORGET_SECONDS = 10
 _REPAIRS = 3  # times in a row that one job's lost files are made again
 
@@ -213,58 +210,6 @@ def _held(cached: RDD) -> int:
 def remove(cached: RDD, run: str) -> None:
     """Driver. Delete the files of an ingest on the hosts that have them."""
     cached.foreach(lambda fact: delete_run(run, _handle(fact, ())))
-
-
-@contextmanager
-def translated(sc: SparkContext) -> Iterator[None]:
-    """What ends a Spark job from outside, in one line, and Ctrl-C as what it is."""
-    outer = sys.exc_info()[1]  # what the caller is handling already
-    try:
-        yield
-    except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None and cause is not outer:
-            if isinstance(cause, KeyboardInterrupt):  # py4j's clean-up has failed, too, and hid it
-                raise KeyboardInterrupt from error
-            cause = cause.__context__
-        require_running(sc)
-        raise_if_cancelled(error)
-        raise
-
-
-def require_running(sc: SparkContext) -> None:
-    """RuntimeError where somebody has stopped it."""
-    try:
-        stopped = sc._jsc is None or sc._jsc.sc().isStopped()
-    except (Py4JError, AttributeError, OSError):  # it is being stopped just now
-        stopped = True
-    if stopped:
-        raise RuntimeError("the Spark context was stopped beneath the fit")
-
-
-def raise_if_cancelled(error: Exception | None) -> None:
-    """RuntimeError where a job's error says that somebody wanted it, and so the fit, to end."""
-    if said := re.search(r"Job \d+ cancelled.*", str(error or "")):
-        raise RuntimeError(f"the fit's Spark job was cancelled: {said[0]}") from error
-    if re.search(r"^: java\.lang\.InterruptedException", str(error or ""), re.MULTILINE):
-        raise RuntimeError("the fit's Spark job was interrupted: its thread was stopped") from error
-
-
-@contextmanager
-def job_properties(sc: SparkContext, values: Mapping[str, str | None]) -> Iterator[None]:
-    """Driver. Of the jobs that are run within; the user's own come back afterwards."""
-    before = {name: sc.getLocalProperty(name) for name in values}
-    _set(sc, values)
-    try:
-        yield
-    finally:
-        with suppress(Exception):  # the context may be gone
-            _set(sc, before)
-
-
-def _set(sc: SparkContext, values: Mapping[str, str | None]) -> None:
-    for name, value in values.items():
-        sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
 
 
 def _packed(handle: Handle) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -21,13 +21,14 @@ import numpy as np
 from pyspark import RDD, SparkContext, cloudpickle
 
 from dpnn.data.files import MissingShard
-from dpnn.data.spark_shards import DESCRIPTION, SparkShards, job_properties, translated
+from dpnn.data.spark_shards import SparkShards
 from dpnn.engines import sums
 from dpnn.engines.job_frames import Frames, KeyedFrames, Part
 from dpnn.engines.job_tasks import combine, compute
 from dpnn.engines.protocol import Costs, Kind, Plan, ShardError, Sums
 from dpnn.engines.sums import Node
 from dpnn.engines.worker import Program
+from dpnn.spark.jobs import DESCRIPTION, job_properties, translated
 
 DEATHS = 4  # of one step's job in a row
 _DIED = re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure")

@@ -14,10 +14,9 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.data.shards import Batches, Rows, Shard
-from dpnn.engines import metrics
 from dpnn.engines.protocol import Kind, Plan, ShardError, Sums
-from dpnn.extras import normalization
-from dpnn.nn.backend import to_device, to_host
+from dpnn.nn.kernels.arrays import to_device, to_host
+from dpnn.nn.more import metrics, normalization
 
 
 @dataclass(frozen=True)

@@ -1,33 +1,109 @@
 """A small neural-network library: no circles and arrows, a clever sequence of matrix products.
 
-NumPy or CuPy only, and less than 1,000 lines of code. Read it in this order: backend, params,
-layer, dense, activations, compose, losses, model, optim; then the other layers as you like. More
-layers, losses, optimizers and schedules, some 700 lines written against the same methods, live in
-`dpnn.extras` and are found here by their names too: `nn.LSTM`, `nn.Lion`.
+NumPy or CuPy only. Three rooms: `core` is the book, complete by itself and under 1,000 lines of
+code; `kernels` is the array seam, where everything is done for speed; `more` has further layers,
+losses, optimizers and schedules, written the book's own way. All public names are here.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dpnn.nn.activations import ReLU, Sigmoid, Tanh
-from dpnn.nn.attention import MultiHeadAttention
-from dpnn.nn.backend import array_module
-from dpnn.nn.compose import Concatenate, Input, Residual, Sequential
-from dpnn.nn.conv import Conv2D
-from dpnn.nn.dense import Dense, Embedding
-from dpnn.nn.layer import Context, Layer, ShapeError
-from dpnn.nn.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
-from dpnn.nn.model import Network
-from dpnn.nn.norm import BatchNorm, LayerNorm
-from dpnn.nn.optim import SGD, Adam, AdamW, Optimizer, Schedule, clip_by_global_norm
-from dpnn.nn.params import Layout, Param
-from dpnn.nn.shaping import Dropout, Flatten, Rescale
-from dpnn.nn.spec import find, from_spec, nearest, to_spec
+from dpnn.nn.core.activations import ReLU, Sigmoid, Tanh
+from dpnn.nn.core.attention import MultiHeadAttention
+from dpnn.nn.core.compose import Concatenate, Input, Residual, Sequential
+from dpnn.nn.core.conv import Conv2D
+from dpnn.nn.core.dense import Dense, Embedding
+from dpnn.nn.core.gradcheck import gradient_check
+from dpnn.nn.core.layer import Context, Layer, ShapeError
+from dpnn.nn.core.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from dpnn.nn.core.model import Network
+from dpnn.nn.core.norm import BatchNorm, LayerNorm
+from dpnn.nn.core.optim import SGD, Adam, AdamW, Optimizer, Schedule, clip_by_global_norm
+from dpnn.nn.core.params import Layout, Param
+from dpnn.nn.core.shaping import Dropout, Flatten, Rescale
+from dpnn.nn.core.spec import find, from_spec, nearest, to_spec
+from dpnn.nn.kernels.arrays import array_module
+from dpnn.nn.more.layers import GELU, Add, Conv1D, LeakyReLU, PositionalEmbedding, Reshape, SiLU
+from dpnn.nn.more.layers import Softmax
+from dpnn.nn.more.lbfgs import LBFGS
+from dpnn.nn.more.losses import Huber, MeanAbsoluteError, Poisson, Quantile
+from dpnn.nn.more.normalization import Normalization
+from dpnn.nn.more.optimizers import LAMB, Adagrad, Lion, RMSProp
+from dpnn.nn.more.pooling import AveragePool2D, GlobalAveragePool, MaxPool2D
+from dpnn.nn.more.recurrent import GRU, LSTM
+from dpnn.nn.more.schedules import CosineDecay, ExponentialDecay, OneCycle, ReduceOnPlateau
+from dpnn.nn.more.schedules import StepDecay, Warmup
 
+__all__ = [
+    "GELU",
+    "GRU",
+    "LAMB",
+    "LBFGS",
+    "LSTM",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Add",
+    "AveragePool2D",
+    "BatchNorm",
+    "BinaryCrossEntropy",
+    "Concatenate",
+    "Context",
+    "Conv1D",
+    "Conv2D",
+    "CosineDecay",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "ExponentialDecay",
+    "Flatten",
+    "GlobalAveragePool",
+    "Huber",
+    "Input",
+    "Layer",
+    "LayerNorm",
+    "Layout",
+    "LeakyReLU",
+    "Lion",
+    "Loss",
+    "MaxPool2D",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "MultiHeadAttention",
+    "Network",
+    "Normalization",
+    "OneCycle",
+    "Optimizer",
+    "Param",
+    "Poisson",
+    "PositionalEmbedding",
+    "Quantile",
+    "RMSProp",
+    "ReLU",
+    "ReduceOnPlateau",
+    "Rescale",
+    "Reshape",
+    "Residual",
+    "Schedule",
+    "Sequential",
+    "ShapeError",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "SoftmaxCrossEntropy",
+    "StepDecay",
+    "Tanh",
+    "Warmup",
+    "array_module",
+    "clip_by_global_norm",
+    "find",
+    "from_spec",
+    "gradient_check",
+    "nearest",
+    "to_spec",
+]
 
-def __getattr__(name: str) -> Any:
-    extra = getattr(import_module("dpnn.extras"), name, None)
-    try:
-        return extra if callable(extra) else find(name)
-    except ValueError as error:
-        raise AttributeError(f"dpnn.nn: {error}") from None
+if not TYPE_CHECKING:  # a type checker that saw it would let every name pass
+
+    def __getattr__(name: str) -> Any:
+        raise AttributeError(f"dpnn.nn: no {name!r}{nearest(name, __all__)}")

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from dpnn.training import files
+from dpnn.spark import files
 from dpnn.training.history import History
 from dpnn.training.update import State
 

@@ -16,20 +16,12 @@ from dpnn import nn
 from dpnn.data.arrays import checked, from_arrays, input_shape
 from dpnn.data.checks import DataError, Span, span, span_of
 from dpnn.data.placement import add_checksums, checksum, row_hashes
-from dpnn.nn.losses import fit
+from dpnn.data.roles import Columns, is_frame
+from dpnn.nn.core.losses import fit
 
 Part = tuple[Any, Any, Any]  # X, y, row weights or None
 # What Spark has no type for, and the next type that holds the same numbers.
 _WIDER = {"u1": np.int16, "u2": np.int32, "u4": np.int64, "u8": np.int64, "f2": np.float32}
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a DataFrame are what; `inputs` as the user gave them."""
-
-    inputs: Any
-    label: str | list[str]
-    weight: str | None = None
 
 
 @dataclass(frozen=True)
@@ -167,11 +159,6 @@ def feed(
     if columns is None or columns.inputs is None or not columns.label:
         raise ValueError("a DataFrame needs inputs=… and label=…: the names of its columns")
     return _on_spark(data, columns, validation, num_shards)
-
-
-def is_frame(data: Any) -> bool:
-    """Whether this is a Spark DataFrame; asks without importing Spark."""
-    return type(data).__module__.startswith("pyspark.sql")
 
 
 def _on_spark(data: Any, columns: Columns, validation: Any, num_shards: int | None) -> Feed:

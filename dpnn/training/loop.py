@@ -11,12 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from dpnn import nn
-from dpnn.engines import metrics
 from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, ShardError, Sums
 from dpnn.engines.worker import Program
-from dpnn.extras import normalization
-from dpnn.extras.lbfgs import LBFGS
+from dpnn.nn.more import metrics, normalization
+from dpnn.nn.more.lbfgs import LBFGS
 from dpnn.training.checkpoints import Checkpoint, Progress
 from dpnn.training.feed import Feed
 from dpnn.training.history import advice, ledger

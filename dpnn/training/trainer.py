@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpnn import nn
-from dpnn.extras import normalization
-from dpnn.extras.fields import is_number
-from dpnn.nn.spec import plain
-from dpnn.training.feed import Columns, feed
+from dpnn.data.roles import Columns
+from dpnn.models.model import TrainedModel
+from dpnn.nn.core.fields import is_number
+from dpnn.nn.core.spec import plain
+from dpnn.nn.more import normalization
+from dpnn.training.feed import feed
 from dpnn.training.history import History
 from dpnn.training.loop import Fit
-from dpnn.training.model import TrainedModel
 
 ENGINES = ("auto", "local", "job", "resident")
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from dpnn import nn
-from dpnn.engines import metrics
 from dpnn.engines.protocol import Sums
+from dpnn.nn.more import metrics
 
 
 @dataclass

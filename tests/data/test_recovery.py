@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 
 from dpnn.data.files import MissingShard, open_shard
 from dpnn.data.ingest import ingest
-from dpnn.data.source import read
-from dpnn.data.spark_shards import LEVEL, SourceChanged, translated
+from dpnn.data.spark_shards import LEVEL, SourceChanged
+from dpnn.spark.jobs import translated
+from dpnn.spark.source import read
 
 
 def column_sum(handle) -> float:

@@ -5,10 +5,10 @@ import pytest
 
 from dpnn import nn
 from dpnn.data.arrays import from_arrays
-from dpnn.engines import metrics
 from dpnn.engines.local import LocalEngine
 from dpnn.engines.protocol import Kind, Plan, ShardError
 from dpnn.engines.worker import Program, Worker
+from dpnn.nn.more import metrics
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((90, 4)).astype(np.float32)

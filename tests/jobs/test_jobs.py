@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from dpnn import Trainer, cli, load, nn
+from dpnn import Trainer, load, nn
 from dpnn.datasets import digits
-from dpnn.nn.spec import REGISTRY
+from dpnn.nn.core.spec import REGISTRY
+from dpnn.runs import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--set", "training.epochs=2", "--set", "training.engine=local"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dpnn import nn
-from dpnn.extras.normalization import check, moments, moments_size, set_moments
+from dpnn.nn.more.normalization import check, moments, moments_size, set_moments
 
 
 def shards(shape: tuple[int, ...], counts: tuple[int, ...]) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 """The tables are whole: a layer, loss, optimizer or schedule without a row fails here."""
 
-from dpnn import extras, nn
+from dpnn import nn
 from tests.nn.cases import CASES, LOSSES, OPTIMIZERS
 from tests.nn.test_schedules import SCHEDULES
 
@@ -9,7 +9,7 @@ WITHOUT_A_ROW = {"Layer", "Loss", "Optimizer"}
 
 def offered(base: type) -> set[str]:
     """Every public subclass of `base` that a user can name."""
-    found = {**vars(nn), **vars(extras)}.items()
+    found = vars(nn).items()
     return {n for n, v in found if isinstance(v, type) and issubclass(v, base)} - WITHOUT_A_ROW
 
 

@@ -7,8 +7,8 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from dpnn import Trainer, nn
-from dpnn.engines import metrics
 from dpnn.engines.protocol import ShardError
+from dpnn.nn.more import metrics
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((500, 6)).astype(np.float32)

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from dpnn.data.spark_shards import SparkShards, raise_if_cancelled
+from dpnn.data.spark_shards import SparkShards
 from dpnn.engines.protocol import Costs, EngineUnavailable, Plan, Sums
 from dpnn.engines.resident.member import Ticket
 from dpnn.engines.resident.root import Root
@@ -21,6 +21,7 @@ from dpnn.engines.resident.secret import new_secret
 from dpnn.engines.resident.submission import Submission, free_slots, own_address, paired
 from dpnn.engines.resident.task import stay
 from dpnn.engines.worker import Program
+from dpnn.spark.jobs import raise_if_cancelled
 
 SUBMISSIONS = 4  # in a row that may die before all tasks are here
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from pyspark import RDD, InheritableThread, SparkContext
 
-from dpnn.data.spark_shards import SparkShards, require_running
+from dpnn.data.spark_shards import SparkShards
+from dpnn.spark.jobs import require_running
 
 
 class Submission:

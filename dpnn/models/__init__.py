@@ -1,0 +1,1 @@
+"""Trained models: the model file, scoring, what outputs mean. Driver, but for what says else."""

@@ -1,0 +1,64 @@
+"""Gradient check: every coordinate, in float64, against central differences."""
+
+from typing import Any
+
+import numpy as np
+
+from dpnn.nn.core.layer import Layer
+from dpnn.nn.core.losses import Loss
+from dpnn.nn.core.model import Network, each
+
+
+def gradient_check(
+    layer: Layer,
+    x: Any,
+    y: np.ndarray | None = None,
+    loss: Loss | None = None,
+    weight: np.ndarray | None = None,
+    seed: int = 0,
+    step: float = 1e-5,
+    tolerance: float = 1e-6,
+) -> float:
+    """The largest error of the gradients of `layer` at x; AssertionError above tolerance.
+
+    An error is relative where the gradient is above 1, else absolute. Without a loss, checks a
+    random projection of the output. Inputs of floats are checked too; of several, those that
+    backward gives a gradient for (a mask has none). The gradient is filled with NaN first, so a
+    view that backward leaves out is found.
+    """
+    x = each(x, lambda v: v.astype(np.float64) if v.dtype.kind == "f" else v)
+    net = Network(layer, each(x, lambda v: v.shape[1:]), dtype=np.float64, needs_dx=True)
+    net.init(seed).bind(net.weights, np.full(net.layout.size, np.nan))
+    rng = np.random.default_rng(seed)
+    net.weights += 0.1 * rng.standard_normal(net.layout.size)
+    projection = rng.standard_normal(net.forward(x, True).shape)
+
+    def value() -> tuple[float, Any]:
+        z = net.forward(x, True)
+        return net.loss(z, y, loss, weight) if loss else ((z * projection).sum(), projection)
+
+    dx = net.backward(value()[1])
+    points, found = dict(net.parameters), net.layout.named(net.gradient.copy())
+    points |= x if isinstance(x, dict) else {"x": x}
+    found |= {n: np.copy(d) for n, d in (dx if isinstance(dx, dict) else {"x": dx}).items()}
+    state = {e.name for e in net.layout.entries if e.momentum is not None}
+    worst = 0.0
+    for name, point in points.items():
+        if point.dtype.kind != "f" or (isinstance(x, dict) and name not in found):
+            continue
+        if found[name].shape != point.shape:
+            raise AssertionError(f"{name}: backward gave a gradient of {found[name].shape}")
+        for i in np.ndindex(point.shape):
+            kept, got = point[i], found[name][i]
+            point[i] = kept + step
+            high = value()[0]
+            point[i] = kept - step
+            low = value()[0]
+            point[i] = kept
+            # Behind state lie sums, not gradients: it is enough that they are written.
+            expected = got if name in state else (high - low) / (2 * step)
+            error = abs(got - expected) / max(1.0, abs(expected), abs(got))
+            if not error <= tolerance:
+                raise AssertionError(f"{name}{list(i)}: backward {got}, numeric {expected}")
+            worst = max(worst, error)
+    return worst

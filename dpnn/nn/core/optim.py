@@ -1,0 +1,137 @@
+"""Optimizers on the flat vector: `state = init(layout)`, `update(state, w, g)` in place.
+
+w and g are (trained,); g is the mean gradient. They work block by block, so that all passes of an
+update find their numbers in the cache. State is a dict of arrays and numbers: what a checkpoint
+stores. Weight decay is decoupled from the gradient, w -= η λ w, and spares biases and norms: it
+holds for parameters of two axes or more.
+"""
+
+from dataclasses import KW_ONLY
+from math import sqrt
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dpnn.nn.core.params import Layout
+from dpnn.nn.core.spec import Spec
+from dpnn.nn.kernels.arrays import Array, array_module, blocks
+
+State = dict[str, Any]
+
+
+class Schedule(Spec):
+    """Base of all schedules, the learning rate as a function of the step from 1: a constant."""
+
+    rate: float
+
+    def __call__(self, step: int) -> float:
+        return self.rate
+
+    def observe(self, state: dict[str, Any], value: float) -> None:
+        """Hears an epoch's loss; may change state["scale"], which multiplies the rate."""
+
+
+class Optimizer(Spec, base=True):
+    """Base of all optimizers: makes the state, walks the blocks. η is the learning rate."""
+
+    learning_rate: float | Schedule = 0.01
+    _: KW_ONLY
+    weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    def init(self, layout: Layout, like: Array | None = None) -> State:
+        """The state before the first step; `like` gives dtype and device (float32, CPU)."""
+        like = np.empty(0, np.float32) if like is None else like
+        matrices = [[e.start, e.stop] for e in layout.entries if len(e.shape) > 1]
+        state: State = {"step": 0, "scale": 1.0, "trained": layout.trained}
+        state["matrices"] = np.array(matrices, int).reshape(-1, 2)
+        for name in self.slots:
+            state[name] = array_module(like).zeros(layout.trained, like.dtype)
+        return state
+
+    def rate(self, state: State) -> float:
+        """The learning rate of the step that state["step"] counts, from 1."""
+        rate = self.learning_rate
+        return state["scale"] * (rate(state["step"]) if isinstance(rate, Schedule) else rate)
+
+    def begin(self, state: State, w: Array, g: Array) -> float:
+        """Count the step; its learning rate. ValueError where w or g is not what is trained."""
+        if not state["trained"] == w.size == g.size:
+            cure = "give [: layout.trained] of both, and the rest to layout.update_state"
+            raise ValueError(f"update of {state['trained']} numbers got {w.size}, {g.size}: {cure}")
+        state["step"] += 1
+        return self.rate(state)
+
+    def observe(self, state: State, value: float) -> None:
+        """Tell the schedule an epoch's loss (the validation loss where there is one)."""
+        if isinstance(self.learning_rate, Schedule):
+            self.learning_rate.observe(state, value)
+
+    def update(self, state: State, w: Array, g: Array) -> None:
+        """One step: w is changed in place, g is used up."""
+        rate = self.begin(state, w, g)
+        if self.weight_decay:
+            for start, stop in state["matrices"].tolist():
+                w[start:stop] *= 1 - rate * self.weight_decay
+        for some in blocks(array_module(w), w.size):
+            self.direct(state, g[some], *(state[name][some] for name in self.slots))
+            w[some] -= rate * g[some]
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        """Turn the gradient of a block, in place, into the direction to leave."""
+
+
+class SGD(Optimizer):
+    """v = μ v + g;  w -= η v, or with Nesterov w -= η (g + μ v). Sutskever et al. 2013."""
+
+    momentum: float = 0.0
+    nesterov: bool = False
+    slots = ("v",)
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        if self.momentum:
+            (v,) = slots
+            v *= self.momentum
+            v += g
+            g[...] = g + self.momentum * v if self.nesterov else v
+
+
+class Adam(Optimizer):
+    """m̂, v̂: running means of g and g²;  w -= η m̂ / (√v̂ + ε). Kingma & Ba 2015.
+
+    Kept are the sums m = β1 m + g and v = β2 v + g²: fewer passes than for the means.
+    """
+
+    learning_rate: float | Schedule = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    slots = ("m", "v")
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        (m, v), xp = slots, array_module(g)
+        m *= self.beta1
+        m += g
+        g *= g
+        v *= self.beta2
+        v += g
+        first = (1 - self.beta1) / (1 - self.beta1 ** state["step"])  # m̂ = first m
+        second = (1 - self.beta2) / (1 - self.beta2 ** state["step"])  # v̂ = second v
+        xp.sqrt(v, out=g)
+        g += self.epsilon / sqrt(second)
+        xp.divide(m, g, out=g)
+        g *= first / sqrt(second)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay. Loshchilov & Hutter 2019."""
+
+    weight_decay: float = 0.01
+
+
+def clip_by_global_norm(g: Array, limit: float) -> float:
+    """Scale g in place so that its norm is at most `limit`; returns the norm before."""
+    norm = sqrt(float(array_module(g).dot(g, g)))
+    if norm > limit:
+        g *= limit / norm
+    return norm

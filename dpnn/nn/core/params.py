@@ -1,0 +1,58 @@
+"""Layout: every parameter of a network as a named view of ONE flat vector.
+
+The same layout serves weights, gradients, optimizer state, the wire and the model file. First come
+the trained parameters, then the state that is not trained (a BatchNorm's running statistics):
+`flat[:layout.trained]` is what an optimizer sees. A gradient vector has the same shape: behind the
+gradient sums lie the sums from which the state is updated.
+"""
+
+from math import prod
+from typing import NamedTuple
+
+from dpnn.nn.kernels.arrays import Array
+
+Shape = tuple[int, ...]
+
+
+class Param(NamedTuple):
+    """A parameter as a layer declares it."""
+
+    shape: Shape
+    initial: str | tuple[float, ...] = (0.0,)  # an initializer, or values spread evenly
+    momentum: float | None = None  # None: trained. Else state: w = momentum w + (1 - m) mean
+
+
+class Entry(NamedTuple):
+    """One parameter's place: flat[start:stop].reshape(shape)."""
+
+    name: str
+    shape: Shape
+    start: int
+    stop: int
+    momentum: float | None
+
+
+class Layout:
+    """Where each parameter lies in the flat vector."""
+
+    def __init__(self, params: dict[str, Param]) -> None:
+        self.size = 0
+        self.entries: tuple[Entry, ...] = ()
+        for name, param in sorted(params.items(), key=lambda item: item[1].momentum is not None):
+            start, self.size = self.size, self.size + prod(param.shape)
+            self.entries += (Entry(name, param.shape, start, self.size, param.momentum),)
+        self.trained = max((e.stop for e in self.entries if e.momentum is None), default=0)
+
+    def named(self, flat: Array, state: bool = True) -> dict[str, Array]:
+        """Name -> view of `flat` (size,), in order; `state=False` leaves untrained state out."""
+        if flat.shape != (self.size,) or not flat.flags.c_contiguous:
+            raise ValueError(f"expected a contiguous vector of {self.size}, got {flat.shape}")
+        chosen = (e for e in self.entries if state or e.momentum is None)
+        return {e.name: flat[e.start : e.stop].reshape(e.shape) for e in chosen}
+
+    def update_state(self, weights: Array, sums: Array, rows: float) -> None:
+        """state = m state + (1 - m) sums / rows, in place behind the trained part of `weights`."""
+        for e in self.entries:
+            if e.momentum is not None:
+                weights[e.start : e.stop] *= e.momentum
+                weights[e.start : e.stop] += (1 - e.momentum) / rows * sums[e.start : e.stop]

@@ -1,0 +1,1 @@
+"""The array seam: what an array library must be good at, on NumPy or CuPy."""

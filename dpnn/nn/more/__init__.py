@@ -1,0 +1,1 @@
+"""Further layers, losses, optimizers and schedules, written against what the book defines."""

@@ -1,0 +1,96 @@
+"""Normalization of inputs, by their mean and variance over all training rows.
+
+Before the first step the engine adds up `moments` over the shards, in one pass, and the driver puts
+them into the weights with `set_moments`. C channels: the last axis of an input.
+"""
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from dpnn.nn.core.layer import Cache, Context, Layer, Params, Rows, Views, expect
+from dpnn.nn.core.model import Network
+from dpnn.nn.core.params import Param
+from dpnn.nn.kernels.arrays import Array
+
+
+class Normalization(Layer):
+    """y = (x - mean) / √variance, of each channel over all training rows; stands at an input.
+
+    Both are found in one pass over the shards before the first step.
+    """
+
+    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+        channels = expect(x, "…, C")[-1:]
+        return {"mean": Param(channels, (0.0,), 1.0), "variance": Param(channels, (1.0,), 1.0)}, x
+
+    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+        if ctx.run.moments is not None:
+            ctx.run.moments.append(self.moments(x, ctx))
+        y = ctx.xp.subtract(x, p["mean"], out=ctx.empty("y", x.shape))
+        y *= p["variance"] ** -0.5
+        return y, None
+
+    def moments(self, x: Array, ctx: Context) -> Array:
+        """Over the rows, of each channel: (3 C,) float64.
+
+        Σ of the mean m of these rows, Σ of (x - m)², both means over the positions of a row, and
+        Σ m². So the variance within is that of small numbers, however far they are from 0.
+        """
+        wide = x.reshape(-1, x.shape[-1]).astype("float64")  # (N, C)
+        mean = wide.sum(axis=0) / max(len(wide), 1)
+        wide -= mean
+        within = ctx.xp.square(wide, out=wide).sum(axis=0) / max(len(wide), 1)
+        return ctx.xp.concatenate([mean, within, mean * mean]) * len(x)
+
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
+        g["mean"].fill(0)
+        g["variance"].fill(0)
+        return ctx.xp.multiply(dy, p["variance"] ** -0.5, out=ctx.empty("dx", dy.shape))
+
+
+def check(place: Context, after: bool = False) -> bool:
+    """Whether there is a Normalization in a place, `after` another; ValueError where it can't be.
+
+    Its numbers come from the data as it is: nothing before it is trained, or normalized as well.
+    """
+    found = isinstance(place.layer, Normalization)
+    if found and (after or place.needs_dx):
+        raise ValueError(
+            f"{place.name} must come before every layer that is trained and every other "
+            "Normalization: its mean and variance are those of the input rows"
+        )
+    for child in place.children:
+        found |= check(child, after or (found and place.layer.chained))
+    return found
+
+
+def moments_size(network: Network) -> int:
+    """How many numbers `moments` gives; 0 where no layer is a Normalization."""
+    return sum(3 * place.x[-1] for place in _places(network))
+
+
+def moments(network: Network, x: Any) -> Array:
+    """Executor. What each Normalization's `moments` says of some rows: (moments_size,) float64."""
+    network.run.moments = []
+    network.forward(x)
+    found, network.run.moments = network.run.moments, None
+    return network.run.xp.concatenate(found)
+
+
+def set_moments(network: Network, weights: Array, sums: np.ndarray, rows: float) -> None:
+    """Driver. Put mean and variance, from the summed `moments` of `rows` rows, into weights."""
+    views = network.layout.named(weights)
+    for place in _places(network):
+        size = place.x[-1]
+        (mean, within, second), sums = sums[: 3 * size].reshape(3, size) / rows, sums[3 * size :]
+        between = second - mean * mean
+        # Rounding errors are no variance: a constant column becomes 0, not noise.
+        variance = within + np.where(between > 1e-15 * sqrt(rows) * second, between, 0)
+        views[place.prefix + "mean"][...] = mean
+        views[place.prefix + "variance"][...] = np.where(variance > 1e-20 * second, variance, 1)
+
+
+def _places(network: Network) -> list[Context]:
+    return [c for c in network.context.walk() if isinstance(c.layer, Normalization)]

@@ -1,0 +1,71 @@
+"""More optimizers: each turns a gradient into the direction to leave, in place."""
+
+from math import sqrt
+
+from dpnn.nn.core.optim import Adam, Optimizer, Schedule, State
+from dpnn.nn.kernels.arrays import Array, array_module, blocks
+
+
+class RMSProp(Optimizer):
+    """v: running mean of g²;  m = μ m + g / (√v + ε);  w -= η m. Tieleman & Hinton 2012."""
+
+    learning_rate: float | Schedule = 0.001
+    rho: float = 0.9
+    momentum: float = 0.0
+    epsilon: float = 1e-8
+    slots = ("v", "m")
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        v, m = slots
+        v *= self.rho
+        v += (1 - self.rho) * g * g
+        g /= array_module(g).sqrt(v) + self.epsilon
+        if self.momentum:
+            m *= self.momentum
+            m += g
+            g[...] = m
+
+
+class Adagrad(Optimizer):
+    """v += g²;  w -= η g / (√v + ε). Duchi et al. 2011."""
+
+    epsilon: float = 1e-10
+    slots = ("v",)
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        (v,) = slots
+        v += g * g
+        g /= array_module(g).sqrt(v) + self.epsilon
+
+
+class LAMB(Adam):
+    """AdamW whose step is scaled to the norm of each matrix, for large batches. You et al. 2020."""
+
+    weight_decay: float = 0.01
+
+    def update(self, state: State, w: Array, g: Array) -> None:
+        rate, xp = self.begin(state, w, g), array_module(w)
+        for some in blocks(xp, w.size):
+            self.direct(state, g[some], state["m"][some], state["v"][some])
+        for start, stop in state["matrices"].tolist():
+            weights, r = w[start:stop], g[start:stop]
+            r += self.weight_decay * weights
+            norm, step = sqrt(xp.dot(weights, weights)), sqrt(xp.dot(r, r))
+            r *= norm / step if norm and step else 1
+        g *= rate
+        w -= g
+
+
+class Lion(Optimizer):
+    """w -= η sign(β1 m + (1-β1) g);  m: running mean of g by β2. Chen et al. 2023."""
+
+    learning_rate: float | Schedule = 0.0001
+    beta1: float = 0.9
+    beta2: float = 0.99
+    slots = ("m",)
+
+    def direct(self, state: State, g: Array, *slots: Array) -> None:
+        (m,) = slots
+        ahead = m + (1 - self.beta1) * (g - m)
+        m += (1 - self.beta2) * (g - m)
+        array_module(g).sign(ahead, out=g)

@@ -1,0 +1,91 @@
+"""Schedules: the learning rate as a plain function of the step, counted from 1."""
+
+from math import cos, inf, pi
+from typing import Any
+
+from dpnn.nn.core.optim import Schedule
+
+
+class StepDecay(Schedule):
+    """rate · factor^⌊(step - 1) / every⌋."""
+
+    every: int
+    factor: float = 0.1
+
+    def __call__(self, step: int) -> float:
+        return self.rate * self.factor ** ((step - 1) // self.every)
+
+
+class ExponentialDecay(StepDecay):
+    """rate · factor^((step - 1) / every)."""
+
+    def __call__(self, step: int) -> float:
+        return self.rate * self.factor ** ((step - 1) / self.every)
+
+
+class CosineDecay(Schedule):
+    """From rate to final · rate in so many steps. Loshchilov & Hutter 2017."""
+
+    steps: int
+    final: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        return self.rate * _half_cosine((step - 1) / self.steps, self.final)
+
+
+class OneCycle(Schedule):
+    """From rate / 25 up to `rate` while warmup · steps, then down to nearly 0. Smith 2018."""
+
+    steps: int
+    warmup: float = 0.3
+
+    def __call__(self, step: int) -> float:
+        peak = self.warmup * self.steps - 1
+        if step - 1 < peak:
+            return self.rate * _half_cosine(1 - (step - 1) / peak, 1 / 25)
+        return self.rate * _half_cosine((step - 1 - peak) / (self.steps - 1 - peak), 4e-6)
+
+
+class Warmup(Schedule):
+    """From 0 linearly up to rate, while so many steps; then as `then` says, from its beginning."""
+
+    steps: int
+    then: Schedule | None = None
+
+    def __call__(self, step: int) -> float:
+        if step <= self.steps or self.then is None:
+            return self.rate * min(step / self.steps, 1)
+        return self.then(step - self.steps)
+
+    def observe(self, state: dict[str, Any], value: float) -> None:
+        if self.then is not None:
+            self.then.observe(state, value)
+
+
+class ReduceOnPlateau(Schedule):
+    """rate, times factor whenever the loss has not fallen for more than `patience` epochs."""
+
+    factor: float = 0.1
+    patience: int = 5
+    minimum: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.rate >= self.minimum:
+            raise ValueError(
+                f"ReduceOnPlateau takes a rate above 0 and a minimum up to it, not {self.rate} and "
+                f"{self.minimum}"
+            )
+
+    def observe(self, state: dict[str, Any], value: float) -> None:
+        waited = 0 if value < state.get("best", inf) else state.get("waited", 0) + 1
+        state["best"] = min(value, state.get("best", inf))
+        if waited > self.patience:
+            state["scale"] = max(state["scale"] * self.factor, self.minimum / self.rate)
+            waited = 0
+        state["waited"] = waited
+
+
+def _half_cosine(done: float, final: float) -> float:
+    """From 1 to `final`, while `done` goes from 0 to 1."""
+    return final + (1 - final) * (1 + cos(pi * min(done, 1))) / 2

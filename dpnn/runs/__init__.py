@@ -1,0 +1,1 @@
+"""Runs: what a run file says, how it is read, and what the jobs share. Driver."""

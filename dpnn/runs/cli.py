@@ -1,0 +1,206 @@
+"""What the jobs share: a Spark session, Parquet by path, reports, and errors in one line. Driver.
+
+A job ends with status 0, or with 2 and one line on standard error when its input is at fault. With
+--debug, or DPNN_DEBUG set, the whole trace is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import sys
+import tomllib
+import traceback
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from dpnn.models.model import TrainedModel, load
+from dpnn.spark import files
+from dpnn.training.history import as_json
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_PACKAGED = "package:"
+_TOLD = re.compile(  # an executor's error, as Spark's trace spells it
+    r"^(?:\S*: )*?(?:\w+\.)*(DataError|ShardError|ShapeError|SourceChanged|ValueError|TypeError"
+    r"|FileNotFoundError): (.+)$",
+    re.MULTILINE,
+)
+_OURS = (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """An argument parser with the options of every job."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--debug", action="store_true", help="show the whole trace of an error")
+    return made
+
+
+def model_parser(description: str) -> argparse.ArgumentParser:
+    """With the options of every job that reads a model and data for it."""
+    made = parser(description)
+    made.add_argument("--model", required=True, help="a model file")
+    made.add_argument("--data", required=True, help="Parquet with the model's columns")
+    made.add_argument("--where", help="a SQL condition on the rows")
+    made.add_argument(
+        "--inputs", help="columns, comma-separated, or as in a run file (default: as in training)"
+    )
+    made.add_argument(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import it first: a module with layers of your own (on PYTHONPATH or in --py-files)",
+    )
+    return made
+
+
+def load_model(args: argparse.Namespace) -> tuple[TrainedModel, Any]:
+    """The model of a `model_parser`, and the columns that it is to read (None: as in training)."""
+    for module in args.modules:
+        import_module(module)
+    model = load(args.model)
+    return model, columns(args.inputs, model.columns and model.columns.inputs)
+
+
+def main(job: Callable[[argparse.Namespace], str], args: argparse.Namespace) -> None:
+    """Run a job and print its report, or its error in one line and leave with status 2."""
+    try:
+        print(job(args))
+        stop()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if args.debug or os.environ.get("DPNN_DEBUG"):
+            traceback.print_exc()
+        else:
+            print(f"error: {one_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, without traces: an executor's own words where the error is Spark's."""
+    text = str(error).strip()
+    if isinstance(error, _OURS) and "\n" not in text and text:
+        return text
+    found = _TOLD.findall(text)
+    if found:
+        return found[-1][1].strip()
+    first = text.splitlines()[0] if text else "no message"
+    if hasattr(error, "java_exception"):
+        from dpnn.spark.source import first_line
+
+        first = first_line(error)
+    return f"{type(error).__name__}: {first} (--debug shows the trace)"
+
+
+def session(name: str) -> SparkSession:
+    """The session that spark-submit made, or a local one."""
+    from pyspark.sql import SparkSession
+
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    for context in ("SQL", "DataFrame"):  # Spark's own copy, in JSON, of what `main` tells
+        logging.getLogger(f"{context}QueryContextLogger").setLevel(logging.CRITICAL)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    made = SparkSession.builder.appName(name).getOrCreate()
+    if made.sparkContext.getConf().get("spark.python.unix.domain.socket.enabled") != "true":
+        cure = "spark.python.unix.domain.socket.enabled=true"
+        print(f"dpnn: {cure} would take about 30 ms off each Spark job", file=sys.stderr)
+    return made
+
+
+def stop() -> None:
+    """Stop the session, if there is one."""
+    from pyspark.sql import SparkSession
+
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        running.stop()
+
+
+def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
+    """Parquet; "package:digits/train" is a data set inside the package."""
+    from dpnn import datasets
+    from dpnn.spark import source
+
+    if path.startswith(_PACKAGED):
+        known = {"digits/train": 0, "digits/test": 1}
+        name = path.removeprefix(_PACKAGED)
+        if name not in known:
+            raise ValueError(f"no {path}: the package holds {', '.join(known)}")
+        path = datasets.digits()[known[name]]
+    return source.read(spark, path, where)
+
+
+def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
+    """Parquet, published whole: written beside `path` first, so what is there stays on failure.
+
+    FileExistsError where there is something and `overwrite` is not said.
+    """
+    sc: Any = frame.sparkSession.sparkContext
+    target = sc._jvm.org.apache.hadoop.fs.Path(path)
+    fs = target.getFileSystem(sc._jsc.hadoopConfiguration())
+    if fs.exists(target):
+        if not fs.getFileStatus(target).isDirectory():
+            raise FileExistsError(f"{path} is a file: name a directory")
+        if not overwrite:
+            raise FileExistsError(f"{path} exists already: name another, or --overwrite")
+    target = fs.makeQualified(target)
+    part = sc._jvm.org.apache.hadoop.fs.Path(target.getParent(), f"_{target.getName()}.{uuid4()}")
+    try:
+        frame.write.parquet(part.toString())
+        fs.delete(target, True)
+        if not fs.rename(part, target):
+            raise OSError(f"cannot write {path}: renaming {part.toString()} to it failed")
+    finally:
+        fs.delete(part, True)
+
+
+def columns(text: str | None, known: Any = None) -> Any:
+    """--inputs a,b,c: one name, or a list where there are several, or where `known` is one.
+
+    Or as in a run file: a TOML list or table, '{num = ["a", "b"], id = "c"}'. None without a text.
+    """
+    text = (text or "").strip()
+    if text.startswith(("{", "[")):
+        try:
+            return tomllib.loads(f"inputs = {text}")["inputs"]
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"--inputs {text} is not TOML: {error}") from None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        return None
+    return names if len(names) > 1 or isinstance(known, list | tuple) else names[0]
+
+
+def write_json(path: str, content: Any) -> None:
+    files.write(path, (as_json(content) + "\n").encode())
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Figures of an evaluation as a small table, with the confusion matrix where there is one."""
+    rows = [(name, value) for name, value in figures.items() if name != "confusion"]
+    lines = [
+        f"{name:<10} {value:>12,d}" if isinstance(value, int) else f"{name:<10} {value:>12.4f}"
+        for name, value in rows
+    ]
+    if "confusion" in figures:
+        lines += ["", *_confusion(figures["confusion"])]
+    return "\n".join(lines)
+
+
+def _confusion(counts: list[list[int]]) -> list[str]:
+    width = max(len(str(n)) for row in counts for n in [*row, len(counts)]) + 1
+    head = "true \\ predicted" + "".join(f"{c:>{width}}" for c in range(len(counts)))
+    body = [
+        f"{c:>16}" + "".join(f"{n if n else '.':>{width}}" for n in row)
+        for c, row in enumerate(counts)
+    ]
+    return [head, *body]

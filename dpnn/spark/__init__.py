@@ -1,0 +1,1 @@
+"""Every touch of a Spark session: shipping, jobs, errors, files, sources. Driver."""
