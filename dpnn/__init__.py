@@ -29,24 +29,29 @@ __all__ = [
     "read_run",
 ]
 
-_MODULES = {
-    "cli": "dpnn.runs.cli",
-    "datasets": "dpnn.datasets",
-    "files": "dpnn.spark.files",
-    "nn": "dpnn.nn",
-}
-_HOMES = {
+_HOMES = {  # name -> its module; a room is a module itself
     "Result": "dpnn.training.trainer",
     "TrainedModel": "dpnn.models.model",
     "Trainer": "dpnn.training.trainer",
+    "cli": "dpnn.runs.cli",
+    "datasets": "dpnn.datasets",
+    "files": "dpnn.spark.files",
     "load": "dpnn.models.model",
+    "nn": "dpnn.nn",
     "read_run": "dpnn.runs.config",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(_MODULES[name])
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'dpnn' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:  # a type checker that saw it would let every name pass
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            from dpnn.nn.core.spec import nearest
+
+            raise AttributeError(f"dpnn: no {name!r}{nearest(name, __all__)}")
+        home = import_module(_HOMES[name])
+        return getattr(home, name, home)

@@ -91,7 +91,7 @@ def test_the_wheel_installs_and_works(tmp_path):
     assert done.stdout.split()[-1] == "1797"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    assert "dpnn/datasets/ATTRIBUTION.md" in names
+    assert {"dpnn/datasets/ATTRIBUTION.md", "dpnn/py.typed"} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "jobs/"))]
 
 
