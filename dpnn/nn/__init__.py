@@ -17,7 +17,8 @@ from dpnn.nn.core.layer import Context, Layer, ShapeError
 from dpnn.nn.core.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dpnn.nn.core.model import Network
 from dpnn.nn.core.norm import BatchNorm, LayerNorm
-from dpnn.nn.core.optim import SGD, Adam, AdamW, Optimizer, Schedule, clip_by_global_norm
+from dpnn.nn.core.optim import SGD, Adam, AdamW, Evaluation, Optimizer, Schedule
+from dpnn.nn.core.optim import clip_by_global_norm
 from dpnn.nn.core.params import Layout, Param
 from dpnn.nn.core.shaping import Dropout, Flatten, Rescale
 from dpnn.nn.core.spec import find, from_spec, nearest, to_spec
@@ -55,6 +56,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Embedding",
+    "Evaluation",
     "ExponentialDecay",
     "Flatten",
     "GlobalAveragePool",

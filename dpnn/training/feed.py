@@ -65,6 +65,13 @@ class Feed:
         return sum(self.rows_of_shards)
 
     @property
+    def num_held_rows(self) -> int:
+        if self.validation is None:
+            return 0
+        held = self.validation if self.in_memory else self.validation.handles
+        return sum(part.rows for part in held)
+
+    @property
     def source(self) -> dict[str, Any]:
         """What the model was trained on: path, filter, schema and row count where known."""
         if not self.in_memory:

@@ -1,20 +1,38 @@
-"""What a fit leaves behind epoch by epoch, as numbers, a sentence and a picture."""
+"""What a fit leaves behind epoch by epoch: numbers, a table, a picture, a sentence."""
 
 from __future__ import annotations
 
 import json
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from dpnn.engines.protocol import Costs
+from dpnn.training import tables
+
+
+class Choice(NamedTuple):
+    """Which engine steps, why, and from which step of which epoch on (both from 0)."""
+
+    engine: str
+    reason: str
+    epoch: int
+    step: int
 
 
 class History(dict[str, list[Any]]):
-    """{"epoch", "loss", "accuracy", "val_loss", …, "seconds", "costs"}: a list entry an epoch.
+    """{"epoch", "loss", "accuracy", "val_loss", …, "seconds", "costs", "engine"}: lists by epoch.
 
     An entry of "costs" is the ledger of that epoch, milliseconds per step: send, compute, wait,
     sum, update, rest; bytes per step; the slowest shard and its host.
+
+    kept_epoch  the best epoch, where `patience` has looked for it
+    engines     which engine took over when, and why
     """
+
+    def __init__(self, figures: dict[str, list[Any]] | None = None) -> None:
+        super().__init__(figures or {})
+        self.kept_epoch: int | None = None
+        self.engines: list[Choice] = []
 
     def append(self, row: dict[str, Any]) -> None:
         """One epoch's figures; a key that is new is filled with None for the epochs before."""
@@ -29,34 +47,34 @@ class History(dict[str, list[Any]]):
     def epochs(self) -> int:
         return len(self.get("epoch", ()))
 
+    def figures(self, epoch: int) -> dict[str, Any]:
+        """Those of one epoch (from 1); {} where there is no such epoch."""
+        epochs = self.get("epoch", [])
+        if epoch not in epochs:
+            return {}
+        return {name: values[epochs.index(epoch)] for name, values in self.items()}
+
     def to_json(self) -> str:
         return as_json(self)
 
     def plot(self, path: str | None = None) -> Any:
-        """Loss and metrics over epochs, training and validation, drawn to `path` (png, svg, pdf).
+        """Loss and metrics over epochs, training and validation; the kept epoch is marked.
 
-        Without a path returns the matplotlib figure. Needs the extra `plot`.
+        Returns a matplotlib figure, which a notebook shows, and draws it to `path` (png, svg, pdf).
+        Needs the extra `plot`.
         """
-        try:
-            from matplotlib.figure import Figure
-            from matplotlib.ticker import MaxNLocator
-        except ImportError:
-            raise ModuleNotFoundError("history.plot needs: pip install 'dpnn[plot]'") from None
-        names = [n for n in ("loss", "accuracy", "mae", "rmse", "r2") if n in self]
-        figure = Figure(figsize=(4.5 * len(names), 3.5), layout="constrained")
-        panels = figure.subplots(1, len(names), squeeze=False)[0]
-        for axes, name in zip(panels, names, strict=True):
-            for key, label in ((name, "training"), (f"val_{name}", "validation")):
-                if key in self:
-                    axes.plot(self["epoch"], self[key], marker="o", markersize=3, label=label)
-            axes.set(title=name, xlabel="epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.grid(alpha=0.3)
-            axes.legend()
-        if path is None:
-            return figure
-        figure.savefig(path, dpi=150)
-        return None
+        from dpnn.training import picture
+
+        figure = picture.draw(self)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def __repr__(self) -> str:
+        return tables.text(self, self.kept_epoch)
+
+    def _repr_html_(self) -> str:
+        return tables.html(self, self.kept_epoch)
 
 
 def as_json(content: Any) -> str:
@@ -106,3 +124,9 @@ def advice(row: dict[str, Any]) -> str | None:
         share, shard = round(100 * row["wait"] / step), row.get("slowest_shard")
         return f"waiting for shard {shard} is {share} % of a step: its host is slow or overloaded"
     return None
+
+
+def overall(costs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The ledger of many epochs: means of the milliseconds, the last one's slowest shard."""
+    times = ("send", "compute", "wait", "sum", "update", "rest")
+    return {**costs[-1], **{name: sum(row[name] for row in costs) / len(costs) for name in times}}

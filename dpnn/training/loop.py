@@ -1,36 +1,44 @@
-"""One fit: epochs of steps over an engine, validation, history, fall-back."""
+"""One fit: epochs of steps, and events. All else that happens around a step is done by watchers.
+
+train   weights -> sums -> update, `steps` times an epoch
+after   events: the watchers evaluate, write down, judge, save, and tell
+"""
 
 from __future__ import annotations
 
-import sys
-from math import ceil, inf, isfinite
+from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from dpnn import nn
-from dpnn.engines.open import open_engine
-from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, ShardError, Sums
+from dpnn.engines.protocol import Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.nn.more import metrics, normalization
-from dpnn.nn.more.lbfgs import LBFGS
-from dpnn.training.checkpoints import Checkpoint, Progress
+from dpnn.training.checkpoints import Checkpoint
+from dpnn.training.events import EngineChosen, EpochDone, FitEnded, FitStarted, StepDone, Watchers
 from dpnn.training.feed import Feed
-from dpnn.training.history import advice, ledger
+from dpnn.training.history import Choice
+from dpnn.training.runner import Runner
+from dpnn.training.state import State
 from dpnn.training.update import Update
+from dpnn.training.watchers.evaluation import Evaluation
+from dpnn.training.watchers.ledger import Ledger
+from dpnn.training.watchers.patience import Patience
+from dpnn.training.watchers.progress import progress
+from dpnn.training.watchers.saving import Saving
 
 if TYPE_CHECKING:
     from dpnn.training.trainer import Trainer
 
 
 class Fit:
-    """Driver. Holds the engine and the state while a fit runs; `run` once, then `close`."""
+    """Driver. Holds the state and the engine while a fit runs; `run` once, then `close`."""
 
     def __init__(self, trainer: Trainer, network: nn.Network, feed: Feed) -> None:
         self.trainer, self.network, self.feed = trainer, network, feed
-        self.program = Program(
+        program = Program(
             trainer.model,
             network.input_shape,
             trainer.loss,
@@ -41,61 +49,121 @@ class Fit:
         self.update = Update(
             network.layout, trainer.optimizer, clip_norm=trainer.clip_norm, ema=trainer.ema
         )
-        self.engine_name = trainer.engine
-        self._open(trainer.engine)
-        try:
-            self._weights = self.engine.allocate(network.weights.size)  # read without a copy
-            self._weights[...] = network.weights
-            self.state = self.update.start(self._weights)
-        except BaseException:
-            self.engine.close()
-            raise
-        self.progress = Progress()
-        self._update_seconds = 0.0
-
-    def run(self) -> np.ndarray:
-        """All epochs; returns the weights to keep."""
-        trainer = self.trainer
-        checkpoint = None
+        batch = feed.num_rows if trainer.optimizer.full_batch else trainer.batch_size
+        self.steps = max(1, ceil(feed.num_rows / batch))
+        self.held = feed.validation is not None
+        self.monitor = trainer.monitor or ("val_loss" if self.held else "loss")
+        self.checkpoint = None
         if trainer.checkpoints is not None:
-            checkpoint = Checkpoint(trainer.checkpoints, self._training())
-            self.progress = checkpoint.restore(self.state)
-            if self.progress.epoch > trainer.epochs:
-                raise ValueError(
-                    f"{checkpoint.path} has {self.progress.epoch} epochs already, more than "
-                    f"epochs={trainer.epochs}: ask for more, or name another folder"
-                )
-        progress = self.progress
-        if trainer.patience is None:  # an earlier fit may have had some
-            progress.best, progress.best_loss, progress.stale = None, inf, 0
-        if progress.epoch == 0:
+            self.checkpoint = Checkpoint(trainer.checkpoints, self._training())
+        self.runner = Runner(trainer.engine, program, feed, self._changed)
+        try:
+            self.state = self.update.start(self.runner.start(network.weights))
+            self.watchers = self._watchers()
+        except BaseException:
+            self.runner.close()
+            raise
+
+    def run(self) -> State:
+        """All epochs that are left; returns the state at the end."""
+        state = self.state
+        try:
+            self._begin()
+            while state.epoch < self.trainer.epochs and state.stopped is None:
+                self._epoch(state.epoch + 1)
+            state.check_finite(self.network.layout)
+        except BaseException as error:
+            self.watchers(FitEnded(state, error=error))
+            raise
+        self.watchers(FitEnded(state, state.stopped))
+        return state
+
+    def close(self) -> None:
+        self.runner.close()
+
+    def _watchers(self) -> Watchers:
+        """Those of the fit, in the order in which each needs what those before have done."""
+        trainer = self.trainer
+        watchers: list[Any] = [
+            Evaluation(self.runner, trainer.loss, trainer.optimizer, self.held),
+            Ledger(self.runner),
+            Patience(trainer.patience, self.monitor),
+        ]
+        if self.checkpoint is not None:
+            watchers.append(Saving(self.checkpoint, self.network.layout, trainer.checkpoint_steps))
+        watchers += trainer.callbacks
+        if trainer.progress is not False:
+            watchers.append(progress())
+        return Watchers(watchers)
+
+    def _begin(self) -> None:
+        """Go on from the checkpoint where there is one, or begin; tell where."""
+        trainer, state = self.trainer, self.state
+        if self.checkpoint is not None:
+            self.checkpoint.restore(state, trainer.epochs)
+        rows = {"train": self.feed.num_rows, "validation": self.feed.num_held_rows}
+        at = (state.epoch, state.step)
+        watched = None if trainer.patience is None else self.monitor
+        shards = self.feed.num_shards
+        self.watchers(FitStarted(state, trainer.epochs, *at, self.steps, rows, shards, watched))
+        self._choose(*at)
+        if at == (0, 0):
             self._moments()
-        self.full_batch = isinstance(trainer.optimizer, LBFGS)
-        batch = self.feed.num_rows if self.full_batch else trainer.batch_size
-        steps = max(1, ceil(self.feed.num_rows / batch))
-        while progress.epoch < trainer.epochs and not self._stalled():
-            row = self._epoch(progress.epoch + 1, steps)
-            progress.history.append(row)
-            progress.epoch += 1
-            self._judge(row)
-            if checkpoint is not None:
-                checkpoint.save(self.state, progress)
-        return self.state.best.copy() if progress.best is None else progress.best
 
-    def _judge(self, row: dict[str, Any]) -> None:
-        """Tell the schedule, and remember the best epoch where `patience` asks for it."""
-        loss = row.get("val_loss", row["loss"])
-        self.trainer.optimizer.observe(self.state.optimizer, loss)
-        if self.trainer.patience is None:
+    def _epoch(self, epoch: int) -> None:
+        """The steps that are left of an epoch; all but its figures is left open by a stop."""
+        state, steps, first = self.state, self.steps, self.state.step
+        listened = self.watchers.wants(StepDone)
+        self.runner.begin_epoch()
+        start = perf_counter()
+        while state.step < steps:
+            tail = self._train(epoch, state.step)
+            state.tail = tail if state.tail is None else state.tail + tail
+            state.step += 1
+            if listened:
+                self.watchers(StepDone(state, epoch, state.step, steps))
+                if state.stopped is not None and state.step < steps:
+                    return
+        seconds = perf_counter() - start
+        state.check_finite(self.network.layout)
+        assert state.tail is not None
+        figures = {"epoch": epoch, **metrics.means(self.trainer.loss, state.tail)}
+        state.epoch, state.step, state.tail = epoch, 0, None
+        rows = round(self.feed.num_rows * (steps - first) / steps)
+        self.watchers(EpochDone(state, epoch, figures, rows, seconds))
+
+    def _train(self, epoch: int, step: int) -> np.ndarray:
+        """One update; returns the sums of loss and metrics that go with it."""
+        full = self.trainer.optimizer.full_batch  # a search meets the same Dropout masks again
+        plan = Plan(Kind.TRAIN) if full else Plan(Kind.TRAIN, epoch, step, self.steps)
+
+        def compute(trial: bool) -> Sums:
+            return self.runner.step(self.state.weights, plan._replace(trial=1) if trial else plan)
+
+        start, before = perf_counter(), self.runner.seconds
+        found = self.update(self.state, compute)
+        self.runner.updating += perf_counter() - start - (self.runner.seconds - before)
+        return found.tail
+
+    def _moments(self) -> None:
+        """Mean and variance for Normalization layers: one pass over the training shards."""
+        if not normalization.moments_size(self.network):
             return
-        progress = self.progress
-        progress.stale += 1
-        if loss < progress.best_loss:
-            progress.best, progress.best_loss, progress.stale = self.state.best.copy(), loss, 0
+        state = self.state
+        tail = self.runner.step(state.weights, Plan(Kind.MOMENTS)).tail
+        moments, count = tail[metrics.HEAD :], tail[metrics.ROWS]
+        normalization.set_moments(self.network, state.weights, moments, count)
+        if state.average is not None:  # begins where the training does
+            state.average[...] = state.weights
 
-    def _stalled(self) -> bool:
-        patience = self.trainer.patience
-        return patience is not None and self.progress.stale >= patience
+    def _changed(self, plan: Plan) -> None:
+        self._choose(max(plan.epoch - 1, 0), plan.step)
+
+    def _choose(self, epoch: int, step: int) -> None:
+        """Write down and tell which engine goes on from here."""
+        choice = Choice(self.runner.engine, self.runner.reason, epoch, step)
+        self.state.history.engines.append(choice)
+        self.watchers(EngineChosen(self.state, *choice))
 
     def _training(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be this training's."""
@@ -108,111 +176,3 @@ class Fit:
             "rows": self.feed.rows_of_shards,
             "data": self.feed.checksum,
         }
-
-    def close(self) -> None:
-        self.engine.close()
-
-    def _epoch(self, epoch: int, steps: int) -> dict[str, Any]:
-        self.engine.costs = Costs()
-        self._update_seconds, start = 0.0, perf_counter()
-        tail: Any = 0.0
-        quiet = None if self.trainer.progress is None else not self.trainer.progress
-        title = f"epoch {epoch}/{self.trainer.epochs}"
-        with tqdm(total=steps, desc=title, unit="step", disable=quiet) as bar:
-            for step in range(steps):
-                tail = tail + self._train(epoch, step, steps)
-                bar.update()
-            seconds = perf_counter() - start
-            row: dict[str, Any] = {"epoch": epoch, **metrics.means(self.trainer.loss, tail)}
-            if self.feed.validation is not None:
-                held = self._evaluate(epoch)
-                row.update({f"val_{name}": value for name, value in held.items()})
-            row["seconds"] = round(seconds, 4)
-            row["costs"] = ledger(self.engine.costs, self._update_seconds, seconds)
-            bar.set_postfix_str(_figures(row))
-        return row
-
-    def _train(self, epoch: int, step: int, steps: int) -> np.ndarray:
-        """One update; returns the tail of its rows, from before it."""
-        if self.full_batch:
-            return self._iterate()
-        sums = self._step(Plan(Kind.TRAIN, epoch, step, steps))
-        start = perf_counter()
-        self.update(self.state, sums)
-        self._update_seconds += perf_counter() - start
-        return sums.tail.copy()
-
-    def _iterate(self) -> np.ndarray:
-        """One iteration of a full-batch optimizer; the tail is that of the weights it goes to."""
-        tails: dict[float, np.ndarray] = {}  # by the loss
-
-        def evaluate() -> tuple[float, np.ndarray]:
-            trial = int("value" in self.state.optimizer)  # else there is no step to take back
-            sums = self._step(Plan(Kind.TRAIN, trial=trial))  # always the same Dropout masks
-            assert sums.flat is not None
-            metrics.check_weight_sum(sums.tail)
-            value = float(sums.tail[metrics.LOSS] / sums.tail[metrics.WEIGHT])
-            if not (isfinite(value) and np.isfinite(sums.flat).all()):
-                if not trial:
-                    raise ShardError(
-                        f"L-BFGS cannot begin: the loss is {value:g}, and it or its gradient too "
-                        "large for float32: scale the inputs and the targets"
-                    )
-                return inf, np.zeros(self.network.layout.trained, np.float32)
-            tails[value] = sums.tail.copy()
-            return value, self.update.mean_gradient(self.state, sums)
-
-        weights = self.state.weights[: self.network.layout.trained]
-        assert isinstance(self.trainer.optimizer, LBFGS)
-        value = self.trainer.optimizer.iterate(self.state.optimizer, weights, evaluate)
-        if value not in tails:  # it can't go on: the figures are those of where it stands
-            value, _ = evaluate()
-        return tails[value]
-
-    def _evaluate(self, epoch: int) -> dict[str, float]:
-        """Loss and metrics of the validation rows, by the averaged weights where there are any."""
-        state, kept = self.state, None
-        if state.average is not None:
-            kept = state.weights.copy()
-            state.weights[...] = state.average
-        try:
-            tail = self._step(Plan(Kind.EVALUATE, epoch)).tail
-        finally:
-            if kept is not None:
-                self.state.weights[...] = kept
-        return metrics.means(self.trainer.loss, tail)
-
-    def _moments(self) -> None:
-        """Mean and variance for Normalization layers: one pass over the training shards."""
-        if not normalization.moments_size(self.network):
-            return
-        tail = self._step(Plan(Kind.MOMENTS)).tail
-        moments, count = tail[metrics.HEAD :], tail[metrics.ROWS]
-        normalization.set_moments(self.network, self.state.weights, moments, count)
-        if self.state.average is not None:  # begins where the training does
-            self.state.average[...] = self.state.weights
-
-    def _step(self, plan: Plan) -> Sums:
-        try:
-            return self.engine.step(self._weights, plan)
-        except EngineUnavailable as error:
-            self.engine.close()
-            self._open("job", f"{error}; going on with the job engine")
-            return self.engine.step(self._weights, plan)
-
-    def _open(self, name: str, why: str = "") -> None:
-        self.engine, self.engine_name, reason = open_engine(
-            name, self.program, self.feed.train, self.feed.validation
-        )
-        if (why or reason) and self.trainer.progress is not False:
-            tqdm.write(f"dpnn: engine {self.engine_name}: {why or reason}", file=sys.stderr)
-
-
-def _figures(row: dict[str, Any]) -> str:
-    names = ("loss", "accuracy", "rmse", "val_loss", "val_accuracy", "val_rmse")
-    figures = [f"{name} {row[name]:.4g}" for name in names if name in row]
-    costs = row["costs"]
-    exchange = costs["send"] + costs["sum"] + costs["rest"]
-    figures.append(f"compute {costs['compute']:.3g} + exchange {exchange:.3g} ms/step")
-    hint = advice(costs)
-    return ", ".join(figures) + (f" ({hint})" if hint else "")

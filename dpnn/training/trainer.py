@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,27 +12,12 @@ from dpnn.models.model import TrainedModel
 from dpnn.nn.core.fields import is_number
 from dpnn.nn.core.spec import plain
 from dpnn.nn.more import normalization
+from dpnn.training.events import handlers
 from dpnn.training.feed import feed
-from dpnn.training.history import History
 from dpnn.training.loop import Fit
+from dpnn.training.result import Result
 
 ENGINES = ("auto", "local", "job", "resident")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What `fit` returns.
-
-    model       the trained model: predict, transform, evaluate, save
-    history     the figures of each epoch
-    engine      the engine that trained
-    num_shards  give it to `fit` for the same weights on another machine
-    """
-
-    model: TrainedModel
-    history: History
-    engine: str
-    num_shards: int
 
 
 @dataclass
@@ -44,11 +30,18 @@ class Trainer:
     clip_norm    the largest global norm of a step's mean gradient
     micro_batch  the most rows of one pass on a shard; larger steps add up several passes
     ema          evaluate and keep an exponential moving average of the weights, e.g. 0.999
-    patience     stop after so many epochs without a lower validation loss, and keep the best
+    patience     stop after so many epochs in which `monitor` has not become better, and keep the
+                 weights of the best
+    monitor      a figure of the history, e.g. "val_accuracy" (default: the validation loss, the
+                 training loss where there is no validation)
     checkpoints  a folder (any file system that Spark reaches): the state after each epoch. A fit
                  that finds its own there goes on from it, bit for bit
+    checkpoint_steps   save also after every so many steps
+    callbacks    functions of an event, or objects with any of on_fit_start, on_engine, on_step,
+                 on_epoch, on_fit_end: see dpnn.training.events
     device       "cpu", or "gpu" where the tasks have one and CuPy
-    progress     a progress bar; None: where standard error is a terminal
+    progress     show how the fit goes on: a live line in a terminal, a table in a notebook, else
+                 a line an epoch
     """
 
     model: nn.Layer
@@ -62,7 +55,10 @@ class Trainer:
     micro_batch: int = 1024
     ema: float | None = None
     patience: int | None = None
+    monitor: str | None = None
     checkpoints: str | None = None
+    checkpoint_steps: int | None = None
+    callbacks: Sequence[Any] = ()
     device: str = "cpu"
     progress: bool | None = None
 
@@ -71,11 +67,12 @@ class Trainer:
             value = getattr(self, name)
             if not isinstance(value, kind):
                 raise TypeError(f"{name} must be a dpnn.nn {kind.__name__}, got {value!r}")
-        for name in ("batch_size", "epochs", "micro_batch", "patience", "seed", "ema", "clip_norm"):
+        whole = ("batch_size", "epochs", "micro_batch", "patience", "checkpoint_steps", "seed")
+        for name in (*whole, "ema", "clip_norm"):
             setattr(self, name, plain(getattr(self, name)))
-        for name in ("batch_size", "epochs", "micro_batch", "patience", "seed"):
+        for name in whole:
             value, least = getattr(self, name), int(name != "seed")
-            if name == "patience" and value is None:
+            if name in ("patience", "checkpoint_steps") and value is None:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
@@ -83,9 +80,13 @@ class Trainer:
             raise ValueError(f"device must be 'cpu' or 'gpu', got {self.device!r}")
         if self.checkpoints is not None and not str(self.checkpoints):
             raise ValueError("checkpoints must name a folder, got ''")
-        unfit = self.clip_norm is not None or self.ema is not None
-        if unfit and isinstance(self.optimizer, nn.LBFGS):
-            raise ValueError("LBFGS follows the exact gradient: no clip_norm and no ema with it")
+        if self.checkpoint_steps is not None and self.checkpoints is None:
+            raise ValueError("checkpoint_steps needs checkpoints: name a folder")
+        if self.monitor is not None and self.patience is None:
+            raise ValueError("monitor is what patience watches: give patience, too")
+        for i, callback in enumerate(self.callbacks):
+            handlers(callback, f"callbacks[{i}]")
+        self.optimizer.check(self.clip_norm, self.ema)
         if self.engine not in ENGINES:
             known = nn.nearest(self.engine, ENGINES)
             raise ValueError(f"unknown engine {self.engine!r}{known}")
@@ -129,13 +130,22 @@ class Trainer:
             source.check(network, self.loss)
             fit = Fit(self, network, source)
             try:
-                network.bind(fit.run())
+                state = fit.run()
+                network.bind(state.kept.copy())
             finally:
                 fit.close()
         finally:
             source.close()
         model = TrainedModel(network, self.loss, source.columns, source.source)
-        return Result(model, fit.progress.history, fit.engine_name, source.num_shards)
+        return Result(
+            model,
+            state.history,
+            fit.runner.engine,
+            source.num_shards,
+            state.kept_epoch,
+            tuple(state.history.engines),
+            state.stopped,
+        )
 
 
 def _built(trainer: Trainer, shape: Any) -> nn.Network:

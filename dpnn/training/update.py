@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from math import inf, isfinite
 
 import numpy as np
 
 from dpnn import nn
 from dpnn.engines.protocol import Sums
 from dpnn.nn.more import metrics
-
-
-@dataclass
-class State:
-    """The truth, held by the driver alone: all that a checkpoint stores of a fit.
-
-    weights    (size,) float32
-    optimizer  what the optimizer keeps between steps
-    average    (size,) the exponential moving average of the weights, or None
-    """
-
-    weights: np.ndarray
-    optimizer: dict[str, Any]
-    average: np.ndarray | None = None
-
-    @property
-    def best(self) -> np.ndarray:
-        """The weights to evaluate and to keep: the average where there is one."""
-        return self.weights if self.average is None else self.average
+from dpnn.training.state import State
 
 
 @dataclass(frozen=True)
@@ -44,23 +27,37 @@ class Update:
         average = None if self.ema is None else weights.copy()
         return State(weights, self.optimizer.init(self.layout, weights), average)
 
-    def mean_gradient(self, state: State, sums: Sums) -> np.ndarray:
-        """(trained,) the mean gradient, clipped; moves the state that is not trained."""
+    def __call__(self, state: State, compute: Callable[[bool], Sums]) -> nn.Evaluation:
+        """One step; compute(trial) gives the sums at the weights as they stand.
+
+        A trial that is not finite is an infinite loss.
+        """
+        trained = state.weights[: self.layout.trained]
+
+        def evaluate(trial: bool = False) -> nn.Evaluation:
+            sums = compute(trial)
+            assert sums.flat is not None
+            weight = float(sums.tail[metrics.WEIGHT])
+            value = float(sums.tail[metrics.LOSS]) / weight if weight > 0 else 0.0
+            if trial and not (isfinite(value) and np.isfinite(sums.flat).all()):
+                return nn.Evaluation(inf, np.zeros_like(trained), sums.tail.copy())
+            return nn.Evaluation(value, self._mean_gradient(state, sums), sums.tail.copy())
+
+        found = self.optimizer.step(state.optimizer, trained, evaluate)
+        if state.average is not None and self.ema is not None:
+            state.average += (1 - self.ema) * (state.weights - state.average)
+        return found
+
+    def _mean_gradient(self, state: State, sums: Sums) -> np.ndarray | None:
+        """(trained,) the mean gradient, clipped, or None; moves the state that is not trained."""
         assert sums.flat is not None
         if sums.tail[metrics.ROWS]:  # shards smaller than the number of steps leave some empty
             self.layout.update_state(state.weights, sums.flat, sums.tail[metrics.ROWS])
-        gradient = sums.flat[: self.layout.trained]
         weight = float(sums.tail[metrics.WEIGHT])  # NumPy's own would make it a float64 product
-        gradient *= 1 / weight if weight > 0 else 0
+        if weight <= 0:  # rows that all weigh nothing change nothing
+            return None
+        gradient = sums.flat[: self.layout.trained]
+        gradient *= 1 / weight
         if self.clip_norm is not None:
             nn.clip_by_global_norm(gradient, self.clip_norm)
         return gradient
-
-    def __call__(self, state: State, sums: Sums) -> None:
-        """One step; `sums.flat` is used up."""
-        gradient = self.mean_gradient(state, sums)
-        if sums.tail[metrics.WEIGHT] > 0:  # rows that all weigh nothing change nothing
-            trained = state.weights[: self.layout.trained]
-            self.optimizer.update(state.optimizer, trained, gradient)
-        if state.average is not None and self.ema is not None:
-            state.average += (1 - self.ema) * (state.weights - state.average)

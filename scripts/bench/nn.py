@@ -188,8 +188,8 @@ class SharedStep:
         self.state = self.update.start(self.weights)
 
     def __call__(self) -> None:
-        sums = self.root.step(self.weights, Plan(Kind.TRAIN), self.assemble)
-        self.update(self.state, sums)
+        plan = Plan(Kind.TRAIN)
+        self.update(self.state, lambda _: self.root.step(self.weights, plan, self.assemble))
 
     def assemble(self) -> None:
         while not self.roster.complete:

@@ -22,7 +22,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from dpnn import Trainer, datasets, nn
-from dpnn.training.loop import Fit
+from dpnn.training.events import StepDone
 from tests.engines import scenarios
 
 MODEL = nn.Sequential(nn.Rescale(1 / 16), nn.Dense(32), nn.ReLU(), nn.Dropout(0.1), nn.Dense(10))
@@ -75,7 +75,7 @@ class Fire:
             self.at[(i + 1) * steps // (len(acts) + 1) + RNG.randrange(3)] = act
         self.step, self.done = 0, []
 
-    def __call__(self) -> None:
+    def on_step(self, event: StepDone) -> None:
         self.step += 1
         act = self.at.get(self.step)
         if act == "late":
@@ -106,7 +106,9 @@ def add_worker(master: str) -> None:
     Path(folder, "pid").write_text(str(started.pid))
 
 
-def fit(train: object, engine: str, epochs: int, num_shards: int) -> np.ndarray:
+def fit(
+    train: object, engine: str, epochs: int, num_shards: int, fire: Fire | None = None
+) -> np.ndarray:
     trainer = Trainer(
         MODEL,
         nn.SoftmaxCrossEntropy(),
@@ -114,6 +116,7 @@ def fit(train: object, engine: str, epochs: int, num_shards: int) -> np.ndarray:
         batch_size=128,
         epochs=epochs,
         engine=engine,
+        callbacks=[] if fire is None else [fire],
         progress=False,
     )
     result = trainer.fit(train, inputs="pixels", label="label", num_shards=num_shards)
@@ -132,18 +135,9 @@ def scenario(spark: SparkSession, name: str) -> dict:
     engine, shards, what = name.split("/")
     train, epochs = spark.read.parquet(datasets.digits()[0]), EPOCHS[engine]
     expected = fit(train, "local", epochs, int(shards))
-    fire, plain = Fire(spark, what, 12 * epochs), Fit._train
-
-    def burning(self: Fit, epoch: int, step: int, steps: int) -> np.ndarray:
-        fire()
-        return plain(self, epoch, step, steps)
-
-    Fit._train = burning  # type: ignore[method-assign]
+    fire = Fire(spark, what, 12 * epochs)
     start = time.monotonic()
-    try:
-        weights = fit(train, engine, epochs, int(shards))
-    finally:
-        Fit._train = plain  # type: ignore[method-assign]
+    weights = fit(train, engine, epochs, int(shards), fire)
     return {
         "name": name,
         "equal": bool(np.array_equal(weights, expected)),

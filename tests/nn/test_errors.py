@@ -210,7 +210,7 @@ def test_an_update_of_more_than_is_trained() -> None:
         ):
             optimizer.update(state, net.weights, net.gradient)
         assert (state["step"], net.weights.tolist()) == (0, before.tolist())
-    with pytest.raises(TypeError, match="call iterate"):
+    with pytest.raises(TypeError, match="call step"):
         nn.LBFGS().update({}, net.weights, net.gradient)
 
 

@@ -130,3 +130,15 @@ def test_lion_steps_are_signs() -> None:
     lion = nn.Lion(0.01)
     lion.update(lion.init(layout, w), w, g.copy())
     np.testing.assert_allclose(before - w, 0.01 * np.sign(g), rtol=1e-9)
+
+
+def test_a_step_is_an_evaluation_and_an_update():
+    w, g = np.ones(3, np.float32), np.arange(3, dtype=np.float32)
+    optimizer = nn.SGD(0.5)
+    state = optimizer.init(nn.Dense(1).build(2).layout)
+    found = optimizer.step(state, w, lambda: nn.Evaluation(7.0, g.copy(), "tail"))
+    assert (found.value, found.tail) == (7.0, "tail")
+    np.testing.assert_array_equal(w, 1 - 0.5 * g)
+    optimizer.step(state, w, lambda: nn.Evaluation(0.0, None))  # rows that all weigh nothing
+    np.testing.assert_array_equal(w, 1 - 0.5 * g)
+    assert state["step"] == 1

@@ -127,14 +127,15 @@ def test_lbfgs_finds_torchs_minimum_in_as_many_evaluations() -> None:
     p = reference.tensors(net)
     counts = {"ours": 0, "theirs": 0}
 
-    def evaluate() -> tuple[float, np.ndarray]:
+    def evaluate(trial: bool = False) -> nn.Evaluation:
         counts["ours"] += 1
-        return net.loss_and_gradients(x, y, loss) / 200, net.gradient / np.float32(200)
+        value = net.loss_and_gradients(x, y, loss) / 200
+        return nn.Evaluation(value, net.gradient / np.float32(200))
 
     lbfgs = nn.LBFGS()
     state = lbfgs.init(net.layout)
     for _ in range(8):
-        found = lbfgs.iterate(state, net.weights, evaluate)
+        found = lbfgs.step(state, net.weights, evaluate).value
 
     leaves = list(reference.leaves(p, net).values())
     other = torch.optim.LBFGS(

@@ -24,11 +24,11 @@ def minimise(function, w, iterations, **settings):
     state = optimizer.init(Vector(w.size))
     calls = []
 
-    def evaluate():
+    def evaluate(trial=False):
         calls.append(w.copy())
-        return function(w.astype(np.float64))
+        return nn.Evaluation(*function(w.astype(np.float64)))
 
-    values = [optimizer.iterate(state, w, evaluate) for _ in range(iterations)]
+    values = [optimizer.step(state, w, evaluate).value for _ in range(iterations)]
     return values, calls
 
 
@@ -141,5 +141,27 @@ def test_figures_are_those_of_the_weights_that_are_kept():
 
 
 def test_refuses_what_would_bend_the_gradient():
-    with pytest.raises(ValueError, match="no clip_norm and no ema"):
-        Trainer(nn.Dense(1), nn.MeanSquaredError(), optimizer=nn.LBFGS(), clip_norm=1.0)
+    for setting in ({"clip_norm": 1.0}, {"ema": 0.9}):
+        with pytest.raises(ValueError, match="no clip_norm and no ema"):
+            Trainer(nn.Dense(1), nn.MeanSquaredError(), optimizer=nn.LBFGS(), **setting)
+
+
+def test_cannot_begin_where_it_is_not_finite():
+    state = nn.LBFGS().init(Vector(1))
+    with pytest.raises(ValueError, match="cannot begin: the loss is inf"):
+        nn.LBFGS().step(state, np.ones(1, np.float32), lambda: nn.Evaluation(np.inf, np.ones(1)))
+
+
+def test_what_comes_back_is_of_the_weights_that_are_kept():
+    """The tail that comes back is that of the weights that are kept."""
+    w = np.full(4, -1.2, np.float32)
+    optimizer = nn.LBFGS()
+    state = optimizer.init(Vector(4))
+
+    def evaluate(trial=False):
+        return nn.Evaluation(*rosenbrock(w.astype(np.float64)), w.copy())
+
+    for _ in range(5):
+        found = optimizer.step(state, w, evaluate)
+        assert np.array_equal(found.tail, w)
+        assert found.value == rosenbrock(w.astype(np.float64))[0]

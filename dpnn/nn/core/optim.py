@@ -6,9 +6,10 @@ stores. Weight decay is decoupled from the gradient, w -= η λ w, and spares bi
 holds for parameters of two axes or more.
 """
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY
 from math import sqrt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,22 @@ from dpnn.nn.core.spec import Spec
 from dpnn.nn.kernels.arrays import Array, array_module, blocks
 
 State = dict[str, Any]
+
+
+class Evaluation(NamedTuple):
+    """What is known of the weights as they stand.
+
+    value     the mean loss
+    gradient  (trained,) of it; None where no row weighs anything
+    tail      what else was summed over the rows: an optimizer hands it on
+    """
+
+    value: float
+    gradient: Array
+    tail: Any = None
+
+
+Evaluate = Callable[..., Evaluation]  # of a trial=True, weights too far off are an infinite value
 
 
 class Schedule(Spec):
@@ -38,6 +55,10 @@ class Optimizer(Spec, base=True):
     _: KW_ONLY
     weight_decay: float = 0.0
     slots: ClassVar[tuple[str, ...]] = ()
+    full_batch: ClassVar[bool] = False  # a step takes all rows, so that an epoch is one
+
+    def check(self, clip_norm: float | None = None, ema: float | None = None) -> None:
+        """ValueError where a training with these settings cannot have this optimizer."""
 
     def init(self, layout: Layout, like: Array | None = None) -> State:
         """The state before the first step; `like` gives dtype and device (float32, CPU)."""
@@ -76,6 +97,13 @@ class Optimizer(Spec, base=True):
         for some in blocks(array_module(w), w.size):
             self.direct(state, g[some], *(state[name][some] for name in self.slots))
             w[some] -= rate * g[some]
+
+    def step(self, state: State, w: Array, evaluate: Evaluate) -> Evaluation:
+        """Evaluate the weights and move them: one update, or a search that evaluates as it goes."""
+        found = evaluate()
+        if found.gradient is not None:
+            self.update(state, w, found.gradient)
+        return found
 
     def direct(self, state: State, g: Array, *slots: Array) -> None:
         """Turn the gradient of a block, in place, into the direction to leave."""

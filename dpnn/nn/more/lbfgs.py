@@ -6,11 +6,11 @@ Liu & Nocedal 1989; the line search is Nocedal & Wright 2006, algorithms 3.5 and
 
 from collections.abc import Callable
 from math import isfinite, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dpnn.nn.core.optim import Optimizer, Schedule, State
+from dpnn.nn.core.optim import Evaluate, Evaluation, Optimizer, Schedule, State
 from dpnn.nn.core.params import Layout
 from dpnn.nn.kernels.arrays import Array
 
@@ -25,26 +25,28 @@ class Point(NamedTuple):
     value: float
     slope: float  # along the direction
     gradient: Array
+    tail: Any = None
 
 
 class LBFGS(Optimizer):
     """Newton's direction from the last `memory` steps; every step satisfies the Wolfe conditions.
 
-    Called once an iteration by `iterate`, not by `update`. learning_rate is the first step that a
-    line search tries.
+    learning_rate is the first step that a line search tries.
     """
 
     learning_rate: float | Schedule = 1.0
     memory: int = 10
     evaluations: int = 20  # of one line search, at most
+    full_batch = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.weight_decay:
             raise ValueError("LBFGS follows the loss alone: it has no weight_decay")
 
-    def update(self, state: State, w: Array, g: Array) -> None:
-        raise TypeError("LBFGS looks for its step itself: call iterate(state, w, evaluate)")
+    def check(self, clip_norm: float | None = None, ema: float | None = None) -> None:
+        if clip_norm is not None or ema is not None:
+            raise ValueError("LBFGS follows the exact gradient: no clip_norm and no ema with it")
 
     def init(self, layout: Layout, like: Array | None = None) -> State:
         state = super().init(layout, like)
@@ -52,13 +54,21 @@ class LBFGS(Optimizer):
         state["y"] = np.zeros((0, layout.trained), np.float32)  # and what they did to the gradient
         return state
 
-    def iterate(self, state: State, w: Array, evaluate: Callable[[], tuple[float, Array]]) -> float:
-        """One iteration: w is moved; returns the objective there.
+    def update(self, state: State, w: Array, g: Array) -> None:
+        raise TypeError("LBFGS looks for its step itself: call step(state, w, evaluate)")
 
-        evaluate() gives the objective and its gradient (trained,) at w as it stands.
-        """
+    def step(self, state: State, w: Array, evaluate: Evaluate) -> Evaluation:
+        """One line search; what is returned is that of the weights it goes to."""
         if "value" not in state:
-            state["value"], state["gradient"] = _copied(evaluate())
+            found = evaluate()
+            if found.gradient is None:
+                return found
+            if not (isfinite(found.value) and np.isfinite(found.gradient).all()):
+                raise ValueError(
+                    f"L-BFGS cannot begin: the loss is {found.value:g}, and it or its gradient too "
+                    "large for float32: scale the inputs and the targets"
+                )
+            state["value"], state["gradient"] = found.value, found.gradient.copy()
         state["step"] += 1
         here = w.copy()
         direction = self._direction(state)
@@ -67,15 +77,15 @@ class LBFGS(Optimizer):
             state["s"], state["y"] = state["s"][:0], state["y"][:0]
             direction, slope = -state["gradient"], -_dot(state["gradient"], state["gradient"])
         if slope == 0:
-            return state["value"]
+            return evaluate()
         first = self.rate(state)
         if not len(state["s"]):
             first *= min(1.0, 1 / sqrt(-slope))
 
         def at(step: float) -> Point:
             np.add(here, np.float32(step) * direction, out=w)
-            value, gradient = _copied(evaluate())
-            return Point(step, value, _dot(direction, gradient), gradient)
+            value, gradient, tail = evaluate(trial=True)
+            return Point(step, value, _dot(direction, gradient), gradient.copy(), tail)
 
         start = Point(0.0, state["value"], slope, state["gradient"])
         end = self._search(at, start, first)
@@ -86,8 +96,10 @@ class LBFGS(Optimizer):
             state["y"] = np.concatenate([state["y"], y[None]])[-self.memory :]
         elif end is start:
             state["s"], state["y"] = state["s"][:0], state["y"][:0]
+        if end is start:
+            return evaluate()  # it can't go on: the figures are those of where it stands
         state["value"], state["gradient"] = end.value, end.gradient
-        return end.value
+        return Evaluation(end.value, end.gradient, end.tail)
 
     def _direction(self, state: State) -> Array:
         """-H g by the two-loop recursion."""
@@ -140,10 +152,6 @@ def _between(low: Point, high: Point) -> float:
     found = high.step - width * (high.slope + b - a) / bottom
     edges = sorted((low.step + 0.1 * width, low.step + 0.9 * width))
     return min(max(found, edges[0]), edges[1])
-
-
-def _copied(evaluated: tuple[float, Array]) -> tuple[float, Array]:
-    return evaluated[0], evaluated[1].copy()
 
 
 def _dot(a: Array, b: Array) -> float:

@@ -1,0 +1,66 @@
+"""Driver. Steps an engine, and goes on with another where it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+
+from dpnn.engines.open import open_engine
+from dpnn.engines.protocol import Costs, Engine, EngineUnavailable, Plan, Sums
+from dpnn.engines.worker import Program
+from dpnn.training.feed import Feed
+
+
+class Runner:
+    """Holds the engine of a fit. `changed(plan)` is called when another one has taken over.
+
+    engine, reason  which one, and why
+    seconds         how long its steps have taken, all together
+    updating        what the driver needed for its own half of an epoch's steps
+    """
+
+    def __init__(
+        self, name: str, program: Program, feed: Feed, changed: Callable[[Plan], None]
+    ) -> None:
+        self._program, self._feed, self._changed = program, feed, changed
+        self.seconds = self.updating = 0.0
+        self._engine: Engine
+        self._open(name)
+
+    def start(self, weights: np.ndarray) -> np.ndarray:
+        """A copy of `weights` that the engine reads without another; give it to `step`."""
+        here = self._engine.allocate(weights.size)
+        here[...] = weights
+        return here
+
+    def step(self, weights: np.ndarray, plan: Plan) -> Sums:
+        """The sums of a plan; valid until the next call."""
+        start = perf_counter()
+        try:
+            return self._engine.step(weights, plan)
+        except EngineUnavailable as error:
+            self._engine.close()
+            self._open("job")
+            self.reason = f"{error}; going on with the job engine"
+            self._changed(plan)
+            return self._engine.step(weights, plan)
+        finally:
+            self.seconds += perf_counter() - start
+
+    @property
+    def costs(self) -> Costs:
+        """Of the steps since `begin_epoch`."""
+        return self._engine.costs
+
+    def begin_epoch(self) -> None:
+        self._engine.costs, self.updating = Costs(), 0.0
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _open(self, name: str) -> None:
+        self._engine, self.engine, self.reason = open_engine(
+            name, self._program, self._feed.train, self._feed.validation
+        )

@@ -1,0 +1,107 @@
+"""A fit in words: one line for an epoch, a few for what happens beside. No side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+from dpnn.training.events import EngineChosen, FitEnded, FitStarted
+from dpnn.training.history import advice, overall
+from dpnn.training.tables import number
+
+BESIDE = ("epoch", "seconds", "costs", "engine")  # of an epoch's figures: no loss and no metric
+
+
+class Pace:
+    """How fast a fit gets on, from its first step on."""
+
+    def __init__(self, started: FitStarted) -> None:
+        self.epochs, self.steps, self.rows = started.epochs, started.steps, started.rows["train"]
+        self._first = started.epoch * started.steps + started.step
+        self._start = perf_counter()
+
+    def left(self, epoch: int, step: int = 0) -> float:
+        """Seconds until the end, once `epoch` epochs and `step` steps are done."""
+        done = epoch * self.steps + step
+        lasted, all_steps = perf_counter() - self._start, self.epochs * self.steps
+        return lasted / max(done - self._first, 1) * (all_steps - done)
+
+    def lasted(self) -> float:
+        return perf_counter() - self._start
+
+
+def epoch_line(
+    figures: Mapping[str, Any], epochs: int, rate: float, clock: str, width: int | None = None
+) -> str:
+    """An epoch's figures in at most `width` columns: the loss, the first figure of the validation
+    set, rows a second and the time come before all others.
+    """
+    title = f"epoch {figures['epoch']:>{len(str(epochs))}}/{epochs}"
+    ending = [f"{count(rate)} rows/s", clock]
+    names = [name for name, value in figures.items() if name not in BESIDE and _is_float(value)]
+    order = sorted(names, key=_importance)
+    while True:
+        shown = [f"{name} {number(figures[name])}" for name in names if name in order]
+        for gap in ("  ", " "):
+            line = gap.join([title, *shown, *ending])
+            if width is None or len(line) <= width:
+                return line
+        if len(order) <= 2:
+            return line[:width]
+        order.pop()
+
+
+def _importance(name: str) -> tuple[int, int]:
+    """val_loss or whatever is the first of validation, then its metrics, then those of training."""
+    ranks = {"loss": 0, "val_loss": 1}
+    return ranks.get(name, 2 if name.startswith("val_") else 3), 0
+
+
+def engine_line(event: EngineChosen) -> str:
+    since = ""
+    if event.epoch or event.step:
+        since = f" from epoch {event.epoch + 1} step {event.step + 1} on"
+    return f"engine {event.engine}{since}" + (f": {event.reason}" if event.reason else "")
+
+
+def opening(event: FitStarted) -> list[str]:
+    lines = []
+    if event.epoch or event.step:
+        lines.append(f"goes on from a checkpoint after epoch {event.epoch}, step {event.step}")
+    if event.monitor == "loss" and not event.rows["validation"]:
+        lines.append("patience watches the training loss: there are no validation rows")
+    return lines
+
+
+def closing(event: FitEnded) -> list[str]:
+    """What is to be said at the end: why it came, what is kept, one advice."""
+    state, lines = event.state, []
+    if event.stopped is not None:
+        lines.append(f"stopped after epoch {state.epoch}: {event.stopped}")
+    if state.best is not None:
+        best = state.best
+        lines.append(f"kept are the weights of epoch {best.epoch}: {best.monitor} {best.value:.4g}")
+    costs = [row for row in state.history.get("costs", []) if row]
+    if costs and (hint := advice(overall(costs))):
+        lines.append(hint)
+    return lines
+
+
+def count(n: float) -> str:
+    """A number of rows in at most four digits: 850, 12.3k, 4.56M."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= 0.9995 * size:
+            return f"{n / size:.3g}{unit}" if n < 999.5 * size else f"{n / size:.0f}{unit}"
+    return f"{n:.0f}"
+
+
+def clock(seconds: float) -> str:
+    """0:07, 12:34, 3:04:05."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, float)
