@@ -25,6 +25,7 @@ from dpnn.nn.core.spec import find, from_spec, nearest, to_spec
 from dpnn.nn.kernels.arrays import array_module
 from dpnn.nn.more.layers import GELU, Add, Conv1D, LeakyReLU, PositionalEmbedding, Reshape, SiLU
 from dpnn.nn.more.layers import Softmax
+from dpnn.nn.more import elsewhere as _elsewhere
 from dpnn.nn.more.lbfgs import LBFGS
 from dpnn.nn.more.losses import Huber, MeanAbsoluteError, Poisson, Quantile
 from dpnn.nn.more.normalization import Normalization

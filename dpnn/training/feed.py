@@ -17,7 +17,7 @@ from dpnn.data.arrays import checked, from_arrays, input_shape
 from dpnn.data.checks import DataError, Span, span, span_of
 from dpnn.data.placement import add_checksums, checksum, row_hashes
 from dpnn.data.roles import Columns, is_frame
-from dpnn.nn.core.losses import fit
+from dpnn.nn.core.losses import same_rows
 
 Part = tuple[Any, Any, Any]  # X, y, row weights or None
 # What Spark has no type for, and the next type that holds the same numbers.
@@ -92,7 +92,7 @@ class Feed:
         wanted = outputs[:-1] if loss.task == "classes" else outputs
         for name, shards in (("training", self.train), ("validation", self.validation)):
             shape = _label_shape(shards)
-            if shape is None or fit(shape, wanted):
+            if shape is None or same_rows(shape, wanted):
                 continue
             sizes = prod(shape), prod(wanted)
             got, takes = (shape, wanted) if sizes[0] == sizes[1] else sizes

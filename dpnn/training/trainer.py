@@ -125,7 +125,7 @@ class Trainer:
             if self.engine == "local":
                 source = source.fetched()
             network = _built(self, source.input_shape)
-            self.loss.check(network.output_shape)
+            network.check(self.loss)
             normalization.check(network.context)
             source.check(network, self.loss)
             fit = Fit(self, network, source)

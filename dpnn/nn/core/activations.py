@@ -2,6 +2,8 @@
 
 from types import ModuleType
 
+import numpy as np
+
 from dpnn.nn.core.layer import Cache, Context, Layer, Views
 from dpnn.nn.kernels.arrays import Array, blocks
 
@@ -47,11 +49,15 @@ class ReLU(Elementwise):
 class Sigmoid(Elementwise):
     """y = 1 / (1 + exp(-x))."""
 
+    probabilities = True
+
     def value(self, x: Array, y: Array, xp: ModuleType) -> None:
         sigmoid(x, y, xp)
 
     def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        return y * (1 - y)
+        rest = sigmoid(-x, xp.empty_like(x), xp)  # 1 - y would round it away
+        rest *= y
+        return rest
 
 
 class Tanh(Elementwise):
@@ -65,12 +71,12 @@ class Tanh(Elementwise):
 
 
 def sigmoid(x: Array, y: Array, xp: ModuleType) -> Array:
-    """y = 1 / (1 + exp(-x)), filled and returned; by a tanh, so that no exponential overflows."""
-    xp.multiply(x, 0.5, out=y)
-    xp.tanh(y, out=y)
-    y *= 0.5
-    y += 0.5
-    return y
+    """y = 1 / (1 + exp(-x)), filled and returned; exact to rounding at both ends."""
+    xp.negative(x, out=y)
+    with np.errstate(over="ignore"):  # 1 / inf is the 0 that is meant
+        xp.exp(y, out=y)
+    y += 1
+    return xp.divide(1, y, out=y)
 
 
 def softmax(x: Array, xp: ModuleType) -> Array:

@@ -63,6 +63,7 @@ class Layer(Spec, base=True):
 
     chained: ClassVar[bool] = False  # its children feed each other (Sequential), not side by side
     activation: ClassVar[str] = ""  # "relu": rectifies, so the weights before it begin larger
+    probabilities: ClassVar[bool] = False  # what comes out is squashed already: no logits
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         return {}, expect(x, "…")
@@ -72,6 +73,10 @@ class Layer(Spec, base=True):
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
         """dx, or None where nothing needs it."""
+
+    def least_rows(self, x: Rows) -> int:
+        """How many rows of shape x a pass of training needs at least, where it has any."""
+        return 1
 
     def build(self, input_shape: Rows, seed: int = 0, dtype: Any = np.float32) -> Network:
         """A network of this layer for rows of `input_shape`, with fresh weights."""
@@ -110,20 +115,22 @@ class Context:
         self.layer, self.x, self.run, self.needs_dx, self.name = layer, x, run, needs_dx, name
         self.xp, self.dtype, self.prefix = run.xp, run.dtype, f"{name}." if name else ""
         self.children: list[Context] = []
+        self._trained_child = False
         self._memory: dict[Any, Array] = {}
         self._views: dict[Any, Array] = {}
         self.params, self.y = layer.shapes(x, self)
         own = any(param.momentum is None for param in self.params.values())
-        self.trained: bool = own or any(child.trained for child in self.children)
+        self.trained: bool = own or self._trained_child
 
     def add(self, name: str, layer: Layer, x: Rows) -> Rows:
         """A new child for rows of shape x; returns its output's shape."""
-        needs_dx = self.needs_dx or (self.layer.chained and any(c.trained for c in self.children))
+        needs_dx = self.needs_dx or (self.layer.chained and self._trained_child)
         try:
             self.children.append(Context(layer, x, self.run, needs_dx, self.prefix + name))
         except ShapeError as error:
             join = " " if str(error).startswith("expected") else "."
             raise ShapeError(f"{name}{join}{error}") from None
+        self._trained_child |= self.children[-1].trained
         return self.children[-1].y
 
     def walk(self) -> Iterator[Context]:

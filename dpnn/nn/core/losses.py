@@ -9,6 +9,7 @@ from math import prod
 from types import ModuleType
 from typing import ClassVar
 
+from dpnn.nn.core.activations import sigmoid
 from dpnn.nn.core.layer import Context, numbered
 from dpnn.nn.core.params import Shape
 from dpnn.nn.core.spec import Spec
@@ -22,6 +23,7 @@ class Loss(Spec, base=True):
     """
 
     task: ClassVar[str] = "values"
+    logits: ClassVar[bool] = False  # it makes probabilities of z itself
 
     def check(self, output_shape: Shape) -> None:
         """ValueError where a network with this output shape cannot have this loss."""
@@ -37,7 +39,7 @@ class Loss(Spec, base=True):
         """d value / dz."""
 
     def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
-        if not fit(y.shape[1:], z.shape[1:]):
+        if not same_rows(y.shape[1:], z.shape[1:]):
             name, rows = type(self).__name__, z.shape[1:]
             raise ValueError(f"{name} expected targets with rows of {rows}, got {y.shape[1:]}")
         y, dz = ctx.floats(y, "y").reshape(z.shape), ctx.empty("dz", z.shape)
@@ -45,7 +47,7 @@ class Loss(Spec, base=True):
         return _weighted(self.value(z, y, ctx.xp), dz, w)
 
 
-def fit(targets: Shape, outputs: Shape) -> bool:
+def same_rows(targets: Shape, outputs: Shape) -> bool:
     """Whether rows of targets stand for rows of outputs: alike but for axes of 1, or one flat."""
     alike = [n for n in targets if n > 1] == [n for n in outputs if n > 1]
     return prod(targets) == prod(outputs) and (alike or 1 in (len(targets), len(outputs)))
@@ -58,6 +60,8 @@ def _weighted(values: Array, dz: Array, w: Array | None) -> tuple[float, Array]:
     if w is not None:
         dz *= w.reshape(-1, *[1] * (dz.ndim - 1))
         rows *= w
+        dz[w == 0] = 0  # also where a loss is infinite
+        rows[w == 0] = 0
     if positions > 1:
         dz *= 1 / positions
     return float(rows.sum()) / positions, dz
@@ -69,6 +73,7 @@ class SoftmaxCrossEntropy(Loss):
     class_weights: tuple[float, ...] | None = None
     label_smoothing: float = 0.0
     task = "classes"
+    logits = True
 
     def check(self, output_shape: Shape) -> None:
         if not output_shape or output_shape[-1] < 2:
@@ -89,7 +94,7 @@ class SoftmaxCrossEntropy(Loss):
         self.check(z.shape[1:])
         xp, classes, smooth = ctx.xp, z.shape[-1], self.label_smoothing
         logits, classes_of = z.reshape(-1, classes), numbered(y, classes, type(self).__name__)
-        if not fit(y.shape[1:], z.shape[1:-1]):
+        if not same_rows(y.shape[1:], z.shape[1:-1]):
             raise ValueError(f"expected class numbers of shape {z.shape[:-1]}, got {y.shape}")
         right = (xp.arange(len(classes_of)), classes_of)
         e = ctx.empty("dz", logits.shape)
@@ -98,12 +103,15 @@ class SoftmaxCrossEntropy(Loss):
         if smooth:
             picked = (1 - smooth) * picked + smooth * e.mean(axis=1)
         xp.exp(e, out=e)
-        total = e.sum(axis=1)  # (B,)
-        values = xp.log(total) - picked
-        e /= total[:, None]
+        own = e[right]
+        e[right] = 0
+        others = e.sum(axis=1)  # (B,) alone, since beside 1 what is small would be rounded away
+        values = xp.log1p(others + (own - 1)) - picked
+        e /= (others + own)[:, None]
+        e[right] = -others / (others + own)  # p - 1
         if smooth:
             e -= smooth / classes
-        e[right] -= 1 - smooth
+            e[right] += smooth
         return _weighted(values, e.reshape(z.shape), self.row_weights(y, w))
 
 
@@ -111,12 +119,15 @@ class BinaryCrossEntropy(Loss):
     """log(1 + exp(z)) - y z:  logits z, and y in [0, 1]."""
 
     task = "binary"
+    logits = True
 
     def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
-        return xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z))) - y * z
+        size = xp.abs(z)
+        return size * xp.abs((z > 0) - y) + xp.log1p(xp.exp(-size))
 
     def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
-        return 0.5 * xp.tanh(0.5 * z) + 0.5 - y  # sigmoid(z) - y
+        yes, no = (sigmoid(signed, xp.empty_like(z), xp) for signed in (z, -z))
+        return (1 - y) * yes - y * no  # sigmoid(z) - y
 
 
 class MeanSquaredError(Loss):

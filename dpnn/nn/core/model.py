@@ -1,5 +1,6 @@
 """Network: a layer bound to one flat vector of weights."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from dpnn.nn.core.initializers import initialize
 from dpnn.nn.core.layer import Context, Layer, Rows, Run
 from dpnn.nn.core.losses import Loss
 from dpnn.nn.core.params import Layout
+from dpnn.nn.core.shaping import Flatten
 from dpnn.nn.kernels.arrays import Array, array_module
 
 
@@ -36,6 +38,10 @@ class Network:
         self._loss_context = Context(Layer(), (), self.run)
         self.output_shape = self.context.y
         places = list(self.context.walk())
+        self.least_rows = max(place.layer.least_rows(place.x) for place in places)
+        self._squashed = _squashed(self.context)
+        self._thread = threading.get_ident()
+        self._others = threading.local()
         self.layout = Layout({c.prefix + n: param for c in places for n, param in c.params.items()})
         self.bind(np.zeros(self.layout.size, dtype) if weights is None else weights)
 
@@ -87,7 +93,18 @@ class Network:
         if not len(z) == len(y) == len(z if weight is None else weight):
             weights = "" if weight is None else f" and {len(weight)} weights"
             raise ValueError(f"{len(z)} rows of outputs, but {len(y)} targets{weights}")
+        if loss.logits:
+            self.check(loss)
         return loss(z, y, weight, self._loss_context)
+
+    def check(self, loss: Loss) -> None:
+        """ValueError where a loss cannot be this network's."""
+        loss.check(self.output_shape)
+        if loss.logits and self._squashed:
+            raise ValueError(
+                f"{type(loss).__name__} takes logits and makes probabilities itself, but the "
+                f"model ends in {self._squashed}: leave that layer out"
+            )
 
     def backward(self, dz: Array) -> Any:
         """Fills the gradient from that of the last forward's output; returns dx or None.
@@ -108,16 +125,34 @@ class Network:
         self.backward(dz)
         return value
 
+    def mine(self) -> "Network":
+        """This network for the calling thread: the same weights, but buffers of its own."""
+        if threading.get_ident() == self._thread:
+            return self
+        found = getattr(self._others, "network", None)
+        if found is None:
+            found = self._others.network = Network(self.layer, self.input_shape, self.weights)
+        return found if found.weights is self.weights else found.bind(self.weights)
+
     def predict(self, x: Any, batch_size: int = 1024) -> Array:
-        """The output (B, …) of all rows, as a new array."""
+        """The output (B, …) of all rows, as a new array; from any number of threads."""
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        rows = length(x)
+        rows, net = length(x), self.mine()
         out = self.run.xp.empty((rows, *self.output_shape), self.weights.dtype)
         for start in range(0, rows, batch_size):
             some = slice(start, start + batch_size)
-            out[some] = self.forward(each(x, lambda v: v[some]))  # noqa: B023  (called at once)
+            out[some] = net.forward(each(x, lambda v: v[some]))  # noqa: B023  (called at once)
         return out
+
+
+def _squashed(place: Context) -> str:
+    """The layer that makes probabilities of what a place gives out; "" where none does."""
+    if place.layer.probabilities:
+        return place.name or type(place.layer).__name__
+    children = [child for child in place.children if not isinstance(child.layer, Flatten)]
+    last = children[-1:] if place.layer.chained else children
+    return next(filter(None, map(_squashed, last)), "")
 
 
 def each(x: Any, f: Callable[[Any], Any]) -> Any:

@@ -3,7 +3,7 @@
 N rows (every axis but the last folded into one), C channels.
 """
 
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 from dpnn.nn.core.layer import Cache, Context, Layer, Params, Rows, Views, expect
@@ -75,6 +75,9 @@ class BatchNorm(LayerNorm):
         params["variance"] = Param(y[-1:], (1.0,), self.momentum)
         return params, y
 
+    def least_rows(self, x: Rows) -> int:
+        return 1 if prod(x[:-1]) > 1 else 2
+
     def rows(self, x: Array, ctx: Context) -> Array:
         """(N / k, k C): k positions side by side, as NumPy is slow on short rows."""
         rows = x.reshape(-1, ctx.x[-1])
@@ -90,6 +93,9 @@ class BatchNorm(LayerNorm):
         return _wide(out * gamma / max(len(rows), 1), x, ctx)[None]
 
     def statistics(self, p: Views, x: Array, xhat: Array, ctx: Context) -> tuple[Array, Array]:
+        if ctx.run.training and x.size == len(p["mean"]):
+            what = f"{ctx.name or 'BatchNorm'} needs 2 rows of a shard in each step, got 1"
+            raise ValueError(f"{what}: take a larger batch or fewer shards")
         if ctx.run.training:
             return super().statistics(p, x, xhat, ctx)
         mean, variance = _wide(p["mean"], x, ctx), _wide(p["variance"], x, ctx)

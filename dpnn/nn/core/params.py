@@ -37,10 +37,10 @@ class Layout:
 
     def __init__(self, params: dict[str, Param]) -> None:
         self.size = 0
-        self.entries: tuple[Entry, ...] = ()
+        self.entries: list[Entry] = []
         for name, param in sorted(params.items(), key=lambda item: item[1].momentum is not None):
             start, self.size = self.size, self.size + prod(param.shape)
-            self.entries += (Entry(name, param.shape, start, self.size, param.momentum),)
+            self.entries.append(Entry(name, param.shape, start, self.size, param.momentum))
         self.trained = max((e.stop for e in self.entries if e.momentum is None), default=0)
 
     def named(self, flat: Array, state: bool = True) -> dict[str, Array]:

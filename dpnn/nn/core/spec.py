@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, dataclass_transform
 
 REGISTRY: dict[str, type] = {}
+ELSEWHERE: dict[str, str] = {}  # names in other libraries -> ours
 Pair = int | tuple[int, int]
 
 
@@ -86,5 +87,6 @@ def find(name: str) -> type:
 
 def nearest(name: Any, known: Any) -> str:
     """ ", did you mean 'x'?" or ", one of …", to end an error with."""
-    close = difflib.get_close_matches(str(name), list(known), 1)
+    ours = ELSEWHERE.get(str(name))
+    close = [ours] if ours in known else difflib.get_close_matches(str(name), list(known), 1)
     return f": did you mean {close[0]!r}?" if close else f": one of {', '.join(sorted(known))}"

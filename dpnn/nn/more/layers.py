@@ -76,6 +76,8 @@ class GELU(Elementwise):
 class Softmax(Layer):
     """y = exp(x) / Σ exp(x) along the last axis. For losses give logits, not this."""
 
+    probabilities = True
+
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         return {}, expect(x, "…, C")
 
