@@ -36,6 +36,9 @@ _TEXT = {
         "F.transform({name}, lambda v: F.coalesce(v, F.lit(0)))"
     ),
     "null deep": "{where} has {count} null{s} inside its arrays: drop such rows",
+    "infinite": (
+        "{where} has {count} infinite value{s}: drop or replace {them}, e.g. {keep_finite}"
+    ),
     "nonfinite": (
         "{where} has {count} value{s} that {are} NaN or infinite (as float32): "
         "drop or replace them, e.g. {keep_finite}"
@@ -135,6 +138,7 @@ def _line(p: Problem, num_classes: int | None) -> str:
         count=f"{p.count:,}",
         s="" if p.count == 1 else "s",
         are="is" if p.count == 1 else "are",
+        them="it" if p.count == 1 else "them",
         low=p.low,
         high=p.high,
         classes=(num_classes or 1) - 1,

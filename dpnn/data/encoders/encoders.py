@@ -1,0 +1,255 @@
+"""Encoders: what was learned of raw columns, and how a row becomes the network's inputs.
+
+numbers     (n, W) float32: each number column scaled, 0 where missing, and behind it a flag where
+            training rows were missing; dates likewise, with sine and cosine of week, year and day
+categories  (n, C) int32: 0 missing, 1 unseen, 2, 3, … the values kept, the most frequent first
+
+Learned once, from the summed `Findings` of the training rows; plain JSON in the model file. The
+same function encodes at ingest, in `transform` and in `predict`. Driver and executor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from dpnn.data.checks import DataError
+from dpnn.data.encoders.findings import Findings, missing
+from dpnn.data.encoders.raw import MISSING, Raw, hash_text
+from dpnn.data.encoders.wishes import Category, Date, Number, Wishes
+
+UNSEEN, FIRST = 1, 2  # codes; 0 is missing
+_GRID = 1000  # quantiles of the scale "quantile", at most
+_TURNS = {"week": 7 * 86400.0, "year": 365.2425 * 86400.0, "day": 86400.0}  # seconds
+
+
+@dataclass(frozen=True)
+class NumberEncoder:
+    """y = (x - center) · scale, clipped; or by a grid, the normal score of x's rank.
+
+    flag   training rows were missing: a column of its own says where
+    grid   (raw value, score) pairs of the scale "quantile", ascending
+    days   of a date: 86400 where the raw unit is days, 1 where it is seconds, else 0
+    """
+
+    name: str
+    center: float
+    scale: float
+    clip: bool
+    flag: bool
+    grid: tuple[tuple[float, float], ...] = ()
+    turns: tuple[str, ...] = ()
+    seconds: float = 1.0
+
+    @property
+    def names(self) -> list[str]:
+        turned = [f"{self.name} {turn} {part}" for turn in self.turns for part in ("sin", "cos")]
+        return [self.name, *turned, *([f"{self.name} missing"] if self.flag else [])]
+
+    def scaled(self, x: np.ndarray) -> np.ndarray:
+        """(n,) float64 of raw values; NaN stays."""
+        if self.grid:
+            values, scores = np.array(self.grid).T
+            return np.where(np.isnan(x), np.nan, np.interp(x, values, scores))
+        y = (x - self.center) * self.scale
+        return y / np.sqrt(1 + (y / 3) ** 2) if self.clip else y
+
+    def encode(self, x: np.ndarray) -> list[np.ndarray]:
+        """The columns that `names` names."""
+        absent = np.isnan(x)
+        columns = [np.where(absent, 0, self.scaled(x))]
+        for turn in self.turns:
+            angle = 2 * np.pi * np.mod(np.where(absent, 0, x) * self.seconds, _TURNS[turn])
+            angle /= _TURNS[turn]
+            columns += [np.where(absent, 0, np.sin(angle)), np.where(absent, 0, np.cos(angle))]
+        return [*columns, absent] if self.flag else columns
+
+
+@dataclass(frozen=True)
+class CategoryEncoder:
+    """Codes of a column's values: its place in `values` + 2, or a hash where there are buckets."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    buckets: int | None = None
+
+    @property
+    def size(self) -> int:
+        """How many codes there are, missing and unseen included."""
+        return FIRST + (len(self.values) if self.buckets is None else self.buckets)
+
+    @cached_property
+    def _table(self) -> tuple[np.ndarray, np.ndarray]:
+        hashes = np.array([hash_text(value) for value in self.values], np.int64)
+        order = np.argsort(hashes)
+        return hashes[order], (order + FIRST).astype(np.int32)
+
+    def encode(self, hashes: np.ndarray) -> np.ndarray:
+        """(n,) int32."""
+        if self.buckets is not None:
+            codes = (hashes.view(np.uint64) % np.uint64(self.buckets)).astype(np.int32) + FIRST
+        elif self.values:
+            known, numbers = self._table
+            places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+            codes = np.where(known[places] == hashes, numbers[places], UNSEEN)
+        else:
+            codes = np.full(len(hashes), UNSEEN)
+        return np.where(hashes == MISSING, 0, codes).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """All of a model's, in the order of its raw columns."""
+
+    wishes: Wishes
+    numbers: tuple[NumberEncoder, ...] = ()
+    categories: tuple[CategoryEncoder, ...] = ()
+
+    @property
+    def number_names(self) -> list[str]:
+        """What each column of the input `numbers` is."""
+        return [name for encoder in self.numbers for name in encoder.names]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Category column -> how many codes it has."""
+        return {encoder.name: encoder.size for encoder in self.categories}
+
+    def encode(self, raw: Raw) -> dict[str, np.ndarray]:
+        """{"numbers": (n, W) float32, "categories": (n, C) int32}, each where there are columns."""
+        if raw.numbers.shape[1] != len(self.numbers):
+            raise DataError(
+                f"the rows have {raw.numbers.shape[1]} numbers in their number columns, training "
+                f"rows had {len(self.numbers)}: give arrays of the same lengths"
+            )
+        made: dict[str, np.ndarray] = {}
+        if self.numbers:
+            columns = [
+                column
+                for encoder, x in zip(self.numbers, raw.numbers.T, strict=True)
+                for column in encoder.encode(x)
+            ]
+            made["numbers"] = np.stack(columns, axis=1).astype(np.float32)
+        if self.categories:
+            codes = [
+                encoder.encode(hashes)
+                for encoder, hashes in zip(self.categories, raw.categories.T, strict=True)
+            ]
+            made["categories"] = np.stack(codes, axis=1)
+        return made
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "wishes": self.wishes.as_json(),
+            "numbers": [vars(encoder) for encoder in self.numbers],
+            "categories": [
+                {"name": e.name, "values": e.values, "buckets": e.buckets} for e in self.categories
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Encoders:
+        numbers = [
+            NumberEncoder(
+                **{**one, "grid": tuple(map(tuple, one["grid"])), "turns": tuple(one["turns"])}
+            )
+            for one in content["numbers"]
+        ]
+        categories = [
+            CategoryEncoder(**{**one, "values": tuple(one["values"])})
+            for one in content["categories"]
+        ]
+        return cls(Wishes.from_json(content["wishes"]), tuple(numbers), tuple(categories))
+
+
+def learn(
+    wishes: Wishes, found: Findings, widths: Sequence[int], stamps: Sequence[bool]
+) -> Encoders:
+    """Driver. The encoders of some training rows.
+
+    widths  how many numbers each number column has; dates have one
+    stamps  of each date, whether it is a timestamp (seconds), else days
+    """
+    numbers: list[NumberEncoder] = []
+    is_stamp = [False] * len(wishes.numbers) + list(stamps)
+    for wish, width, stamp in zip(wishes.measured, widths, is_stamp, strict=True):
+        for k in range(width):
+            name = wish.name if width == 1 else f"{wish.name}[{k}]"
+            numbers.append(_number(wish, name, found, len(numbers), stamp))
+    categories = [
+        _category(wish, found.counts[k], found.texts[k]) for k, wish in enumerate(wishes.categories)
+    ]
+    return Encoders(wishes, tuple(numbers), tuple(categories))
+
+
+def _number(
+    wish: Number | Date, name: str, found: Findings, column: int, stamp: bool
+) -> NumberEncoder:
+    count, rows = int(found.moments.count[column]), found.rows
+    if count == 0:
+        raise DataError(f"column {name!r} is missing in all {rows:,} training rows: leave it out")
+    known = found.sample[:, column]
+    known = np.sort(known[~np.isnan(known)])
+    center, scale = 0.0, 1.0
+    grid: tuple[tuple[float, float], ...] = ()
+    turns: tuple[str, ...] = ()
+    seconds = 1.0
+    if wish.scale == "robust":
+        center, scale = _robust(known, found, column)
+    elif wish.scale == "standard":
+        center = float(found.moments.mean[column])
+        deviation = float(np.sqrt(found.moments.squares[column] / count))
+        scale = 1 / deviation if deviation > 1e-9 * abs(center) else 0.0
+    elif wish.scale == "quantile":
+        grid = _grid(known)
+    if isinstance(wish, Date):
+        seconds = 1.0 if stamp else 86400.0
+        turns = ("week", "year", "day")[: 3 if stamp else 2] if wish.cyclic else ()
+    clip = wish.clip and wish.scale in ("robust", "standard")
+    return NumberEncoder(name, center, scale, clip, count < rows, grid, turns, seconds)
+
+
+def _robust(known: np.ndarray, found: Findings, column: int) -> tuple[float, float]:
+    """The median, and 1 / the inter-quartile range, or half the range; 0 of a constant."""
+    if not len(known):  # so rarely there that the sample has none
+        known = np.array([found.moments.low[column], found.moments.high[column]])
+    low, center, high = np.quantile(known, [0.25, 0.5, 0.75])
+    spread = high - low
+    if spread == 0:
+        spread = (found.moments.high[column] - found.moments.low[column]) / 2
+    return float(center), float(1 / spread) if spread > 0 else 0.0
+
+
+def _grid(known: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """Raw values and their normal scores at up to `_GRID` quantiles, each value once."""
+    count = int(np.clip(len(known) // 30, 10, _GRID))
+    ranks = np.linspace(0, 1, count)
+    values = np.quantile(known, ranks)
+    normal = NormalDist()
+    scores = np.array([normal.inv_cdf(min(max(r, 1e-7), 1 - 1e-7)) for r in ranks])
+    points = []
+    for value in np.unique(values):  # ties: the middle of their scores
+        tied = scores[values == value]
+        points.append((float(value), float((tied[0] + tied[-1]) / 2)))
+    return tuple(points)
+
+
+def _category(wish: Category, counts: dict[int, int], texts: dict[int, str]) -> CategoryEncoder:
+    if wish.buckets is not None:
+        return CategoryEncoder(wish.name, (), wish.buckets)
+    if len(counts) == 1 and missing(counts):
+        raise DataError(
+            f"column {wish.name!r} is missing in all {missing(counts):,} training rows: "
+            "leave it out"
+        )
+    often = [
+        (-times, texts[value])
+        for value, times in counts.items()
+        if value != MISSING and times >= wish.least
+    ]
+    return CategoryEncoder(wish.name, tuple(text for _, text in sorted(often)[: wish.most]))
