@@ -103,3 +103,18 @@ class Passing(nn.Layer):
 
     def backward(self, p, g, cache, dy, ctx):
         return dy
+
+
+def test_prediction_is_what_outputs_say_of_targets(case: LossCase) -> None:
+    z = case.draw(6)[0].astype(np.float32)
+    z.flags.writeable = False
+    found = case.loss.prediction(z)
+    assert found.dtype == np.float32
+    wide = z.astype(np.float64)
+    if case.loss.task == "classes":
+        right = np.exp(wide) / np.exp(wide).sum(axis=-1, keepdims=True)
+    elif case.loss.task == "binary":
+        right = 1 / (1 + np.exp(-wide))
+    else:
+        right = np.exp(wide) if isinstance(case.loss, nn.Poisson) else wide
+    np.testing.assert_allclose(found, right, rtol=1e-5)

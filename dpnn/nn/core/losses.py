@@ -9,7 +9,7 @@ from math import prod
 from types import ModuleType
 from typing import ClassVar
 
-from dpnn.nn.core.activations import sigmoid
+from dpnn.nn.core.activations import sigmoid, softmax
 from dpnn.nn.core.layer import Context, numbered
 from dpnn.nn.core.params import Shape
 from dpnn.nn.core.spec import Spec
@@ -37,6 +37,10 @@ class Loss(Spec, base=True):
 
     def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
         """d value / dz."""
+
+    def prediction(self, z: Array) -> Array:
+        """What outputs z say of y: values or probabilities, as an array of z's shape."""
+        return z
 
     def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
         if not same_rows(y.shape[1:], z.shape[1:]):
@@ -114,6 +118,9 @@ class SoftmaxCrossEntropy(Loss):
             e[right] += smooth
         return _weighted(values, e.reshape(z.shape), self.row_weights(y, w))
 
+    def prediction(self, z: Array) -> Array:
+        return softmax(z.copy(), array_module(z))
+
 
 class BinaryCrossEntropy(Loss):
     """log(1 + exp(z)) - y z:  logits z, and y in [0, 1]."""
@@ -128,6 +135,10 @@ class BinaryCrossEntropy(Loss):
     def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
         yes, no = (sigmoid(signed, xp.empty_like(z), xp) for signed in (z, -z))
         return (1 - y) * yes - y * no  # sigmoid(z) - y
+
+    def prediction(self, z: Array) -> Array:
+        xp = array_module(z)
+        return sigmoid(z, xp.empty_like(z), xp)
 
 
 class MeanSquaredError(Loss):

@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from dpnn.nn.core.losses import Loss
-from dpnn.nn.kernels.arrays import Array
+from dpnn.nn.kernels.arrays import Array, array_module
 
 
 class MeanAbsoluteError(Loss):
@@ -37,6 +37,9 @@ class Poisson(Loss):
 
     def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
         return xp.exp(z) - y
+
+    def prediction(self, z: Array) -> Array:
+        return array_module(z).exp(z)
 
 
 class Quantile(Loss):
