@@ -1,15 +1,100 @@
-"""The pages' code runs as it stands there."""
+"""The pages: their code runs as it stands there, prints what they say, and their links lead on."""
 
+import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
+PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
 
 
-@pytest.mark.parametrize("page", ["demystified.md"])
-def test_code_blocks_run_in_order(page):
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.S)
+def script(name):
+    path = ROOT / "scripts" / "book" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+pages = script("pages")
+
+
+@pytest.mark.parametrize("number", pages.CHAPTERS)
+def test_a_chapter_prints_what_it_says(number):
+    command = [sys.executable, ROOT / "scripts" / "book" / "draw.py", "--check", number]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_old_walk_runs():
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "demystified.md").read_text(), re.S)
     assert blocks
-    exec(compile("\n".join(blocks), page, "exec"), {})
+    exec(compile("\n".join(blocks), "demystified.md", "exec"), {})
+
+
+PAGE = """\
+```python
+print("a", 1)
+```
+
+```text
+{said}
+```
+
+```python
+print("b", 0.25, "ms")
+```
+
+```text measured
+b   0.75 ms
+```
+"""
+
+
+@pytest.mark.parametrize(("said", "wrong"), [("a 1", 0), ("a 2", 1)])
+def test_a_page_that_says_other_than_it_prints_is_found(tmp_path, said, wrong):
+    (tmp_path / "page.md").write_text(PAGE.format(said=said))
+    now, _ = pages.run(tmp_path / "page.md")
+    assert now == PAGE.format(said="a 1").replace("b   0.75", "b 0.25")
+    assert len(pages.differences(PAGE.format(said=said), now)) == wrong
+
+
+def test_measured_numbers_may_differ_and_words_may_not():
+    page = PAGE.format(said="a 1")
+    assert not pages.differences(page, page.replace("0.75", "1,024.5"))
+    assert pages.differences(page, page.replace("0.75 ms", "0.75 s"))
+
+
+def test_what_is_printed_must_be_told(tmp_path):
+    (tmp_path / "page.md").write_text("```python\nprint(1)\n```\n")
+    with pytest.raises(ValueError, match=r"page\.md:2 prints, but no text block says what"):
+        pages.run(tmp_path / "page.md")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings_that_are_there(path):
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.S | re.M)
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name).resolve() if name else path
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", there.read_text(), re.M)
+            anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+            assert anchor in anchors, target
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.stem)
+def test_a_picture_is_shown_and_readable_in_the_dark(picture):
+    shown = [path for path in PAGES if f"pictures/{picture.name}" in path.read_text()]
+    assert shown, "no page shows it"
+    text = picture.read_text()
+    assert "prefers-color-scheme:dark" in text
+    assert "<title>" in text
+    assert "<text" not in text, "letters must be outlines"

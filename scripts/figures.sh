@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Measures every number and draws every picture of the book anew:
+#   scripts/figures.sh [CHAPTER ...]    e.g. scripts/figures.sh 1 2
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+set_up plot
+cd "$ROOT"
+exec "$PYTHON" scripts/book/draw.py "$@"
