@@ -39,18 +39,9 @@ def train(args: argparse.Namespace) -> str:
 
 
 def report(path: str, result: Result) -> str:
-    """Where the model lies and how good it is, in training and on held-out rows."""
-    figures = {name: values[-1] for name, values in result.history.items()}
-    lines = [f"engine     {result.engine}, {result.num_shards} shards"]
-    lines.append(f"epochs     {result.history.epochs}")
-    for name in ("loss", "accuracy", "mae", "rmse", "r2"):
-        if name in figures:
-            held = figures.get(f"val_{name}")
-            on_held = "" if held is None else f", {held:.4f} on held-out rows"
-            lines.append(f"{name:<10} {figures[name]:.4f} in training{on_held}")
+    """How good the model is, in training and on held-out rows, and where it lies."""
     here = files.local(path)
-    lines.append(f"model      {here.resolve() if here else path}")
-    return "\n".join(lines)
+    return f"{result!r}\nmodel      {here.resolve() if here else path}"
 
 
 def main(arguments: list[str] | None = None) -> None:

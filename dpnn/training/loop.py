@@ -17,6 +17,7 @@ from dpnn.engines.protocol import Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.nn.more import metrics, normalization
 from dpnn.training.checkpoints import Checkpoint
+from dpnn.training.checks import check_passes, check_weights
 from dpnn.training.events import EngineChosen, EpochDone, FitEnded, FitStarted, StepDone, Watchers
 from dpnn.training.feed import Feed
 from dpnn.training.history import Choice
@@ -51,6 +52,8 @@ class Fit:
         )
         batch = feed.num_rows if trainer.optimizer.full_batch else trainer.batch_size
         self.steps = max(1, ceil(feed.num_rows / batch))
+        rows = feed.rows_of_shards
+        check_passes(network, rows, self.steps, batch, trainer.micro_batch)
         self.held = feed.validation is not None
         self.monitor = trainer.monitor or ("val_loss" if self.held else "loss")
         self.checkpoint = None
@@ -138,7 +141,10 @@ class Fit:
         plan = Plan(Kind.TRAIN) if full else Plan(Kind.TRAIN, epoch, step, self.steps)
 
         def compute(trial: bool) -> Sums:
-            return self.runner.step(self.state.weights, plan._replace(trial=1) if trial else plan)
+            asked = plan._replace(trial=1) if trial else plan
+            sums = self.runner.step(self.state.weights, asked)
+            check_weights(sums.tail, epoch, step)
+            return sums
 
         start, before = perf_counter(), self.runner.seconds
         found = self.update(self.state, compute)

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
-from typing import TYPE_CHECKING, Any
+from math import isfinite, log10
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from dpnn.training.history import History
 
-SETTLING = 0.1  # of the epochs, at the beginning: what a fit leaves there sets no axis
+SETTLED = 0.2  # of the epochs, from the beginning: those after it set the axis …
+STRETCH = 2.0  # … and those before it may make it so many times as high, not higher
+DECADES = 1.0  # of values above 0: more, and the axis is logarithmic
 MARGIN = 0.06  # of an axis's height, above and below the curves
-DECADES = 10.0  # how many times the lowest the highest must be for a logarithmic axis
-BLUE, ORANGE, GREY = "#3465a4", "#d9661f", "#5f6368"
+BLUE, ORANGE, GREY, LINES = "#2f6db3", "#dd6b20", "#5f6368", "#e3e5e8"
+
+
+class Curve(NamedTuple):
+    """The values of one figure; NaN where it is unknown."""
+
+    label: str
+    colour: str
+    values: list[float]
 
 
 def draw(history: History) -> Any:
     """A matplotlib figure that a notebook shows as it is."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise ModuleNotFoundError("history.plot needs: pip install 'dpnn[plot]'") from None
 
     class Picture(Figure):
-        """A figure made without pyplot has no picture of its own for a notebook."""
+        """A figure that was made without pyplot has no picture for a notebook of its own."""
 
         def _repr_png_(self) -> bytes:
             from io import BytesIO
@@ -35,111 +42,152 @@ def draw(history: History) -> Any:
             return found.getvalue()
 
     names = panels(history)
-    columns = min(len(names), 3) or 1
-    lines = -(-len(names) // columns) or 1
-    figure = Picture(figsize=(4.4 * columns + 0.4, 3.1 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    for panel in axes[len(names) :]:
-        panel.remove()
-    for panel, name in zip(axes, names, strict=False):
-        _panel(panel, history, name)
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    columns = {1: 1, 2: 2, 4: 2}.get(len(names), 3)
+    rows = -(-len(names) // columns)
+    figure = Picture(figsize=(4.6 * columns, 3.2 * rows), layout="constrained")
+    for i, name in enumerate(names):
+        _panel(figure.add_subplot(rows, columns, i + 1), history, name, legend=i == 0)
     return figure
 
 
 def panels(history: Mapping[str, list[Any]]) -> list[str]:
-    """The figures that are drawn: numbers of a training or validation set."""
+    """The figures that are drawn: the loss and the metrics, of whichever set of rows."""
     found = [name.removeprefix("val_") for name, values in history.items() if _drawn(name, values)]
     return list(dict.fromkeys(found))
 
 
-def limits(curves: list[list[Any]], log: bool) -> tuple[float, float] | None:
-    """The axis for what comes after the first epochs; None where there is nothing to see."""
-    skip = max(1, round(SETTLING * len(curves[0]))) if len(curves[0]) > 2 else 0
-    seen = [v for curve in curves for v in curve[skip:] if _finite(v) and (v > 0 or not log)]
+def logarithmic(curves: list[list[float]]) -> bool:
+    """Whether the values, the first epochs' left out, are above 0 and go over a decade."""
+    seen = _seen(curves, _settled(curves))
+    return bool(seen) and min(seen) > 0 and log10(max(seen) / min(seen)) > DECADES
+
+
+def limits(curves: list[list[float]], log: bool) -> tuple[float, float] | None:
+    """The axis: what is settled, and of the epochs before as much as doesn't squash it.
+
+    None where there is nothing to see.
+    """
+    scaled = [[_scale(v, log) for v in curve] for curve in curves]
+    start = _settled(scaled)
+    seen = _seen(scaled, start)
     if not seen:
         return None
+    height = STRETCH * (max(seen) - min(seen))
+    for earlier in reversed(range(start)):
+        more = _seen(scaled, earlier)
+        if max(more) - min(more) > height:
+            break
+        seen = more
     low, high = min(seen), max(seen)
-    if log:
-        room = (high / low) ** MARGIN
-        return low / room, high * room
     room = MARGIN * (high - low) or MARGIN * abs(high) or 1.0
+    if log:
+        return 10 ** (low - room), 10 ** (high + room)
     return low - room, high + room
 
 
-def logarithmic(curves: list[list[Any]]) -> bool:
-    """Whether the values are all above 0 and fall, or rise, over more than a decade."""
-    skip = 1 if len(curves[0]) > 2 else 0
-    seen = [v for curve in curves for v in curve[skip:] if _finite(v)]
-    return bool(seen) and min(seen) > 0 and max(seen) / min(seen) > DECADES
-
-
-def _panel(panel: Any, history: History, name: str) -> None:
+def _panel(panel: Any, history: History, name: str, legend: bool) -> None:
     epochs, kept = history["epoch"], history.kept_epoch
-    named = [(name, "training", BLUE), (f"val_{name}", "validation", ORANGE)]
-    named = [line for line in named if line[0] in history]
-    curves = [history[key] for key, _, _ in named]
-    log = logarithmic(curves)
+    curves = [
+        Curve(label, colour, [v if _is_number(v) else float("nan") for v in history[key]])
+        for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE))
+        if key in history
+    ]
+    values = [curve.values for curve in curves]
     few = {"marker": "o", "markersize": 3.5} if len(epochs) <= 30 else {}
-    for key, label, colour in named:
-        values = [v if _finite(v) else float("nan") for v in history[key]]
-        panel.plot(epochs, values, label=label, color=colour, linewidth=1.8, **few)
+    for curve in curves:
+        panel.plot(
+            epochs, curve.values, label=curve.label, color=curve.colour, linewidth=1.8, **few
+        )
+    log = logarithmic(values)
+    if (wide := limits(values, log)) is not None:
+        _axis(panel, log, wide)
+        panel.set_title(_outside(curves, wide), loc="right", fontsize=8, color=GREY)
+    if kept is not None:
+        _mark(panel, curves[-1], epochs, kept)
+    _style(panel, name, epochs)
+    if legend:
+        panel.legend(frameon=False, fontsize=9, loc="best")
+
+
+def _axis(panel: Any, log: bool, wide: tuple[float, float]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     if log:
         panel.set_yscale("log")
-    if (wide := limits(curves, log)) is not None:
-        panel.set_ylim(*wide)
-        _told(panel, epochs, named, history, wide)
-    if kept is not None:
-        panel.axvline(kept, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-        _mark(panel, history, named, kept)
+        narrow = wide[1] / wide[0] < 100
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
+        panel.yaxis.set_minor_locator(NullLocator())
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.set_ylim(*wide)
+
+
+def _style(panel: Any, name: str, epochs: list[int]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     panel.set_title(name, loc="left", fontsize=11, fontweight="bold")
     panel.set_xlabel("epoch", fontsize=9, color=GREY)
-    panel.tick_params(labelsize=9, color=GREY, labelcolor=GREY)
-    panel.grid(axis="y", color="#e3e5e8", linewidth=0.8)
+    side = max(0.03 * (epochs[-1] - epochs[0]), 0.4)
+    panel.set_xlim(epochs[0] - side, epochs[-1] + side)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+    panel.tick_params(which="both", labelsize=9, color=GREY, labelcolor=GREY)
+    panel.grid(axis="y", color=LINES, linewidth=0.8)
     panel.set_axisbelow(True)
-    for side in ("top", "right"):
-        panel.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        panel.spines[side].set_color("#b8bcc2")
-    panel.legend(frameon=False, fontsize=9, loc="best")
+    for spine in ("top", "right"):
+        panel.spines[spine].set_visible(False)
+    for spine in ("left", "bottom"):
+        panel.spines[spine].set_color("#b8bcc2")
 
 
-def _mark(panel: Any, history: History, named: list[Any], kept: int) -> None:
-    """A ring around the kept epoch's value, and that value in words."""
-    key, _, colour = named[-1]
-    value = history.figures(kept).get(key)
-    if not _finite(value):
+def _mark(panel: Any, curve: Curve, epochs: list[int], kept: int) -> None:
+    """A line at the kept epoch, a ring around its value, and both in words."""
+    panel.axvline(kept, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+    value = curve.values[epochs.index(kept)]
+    if not isfinite(value):
         return
-    label = f"kept: epoch {kept}, {value:.4g}"
-    style = {"marker": "o", "markersize": 8, "markerfacecolor": "white", "markeredgewidth": 2}
-    panel.plot([kept], [value], linestyle="", color=colour, label=label, zorder=5, **style)
+    ring = {"markersize": 8, "markerfacecolor": "white", "markeredgewidth": 2, "zorder": 5}
+    panel.plot([kept], [value], marker="o", color=curve.colour, **ring)
+    right = kept < (epochs[0] + epochs[-1]) / 2
+    panel.annotate(
+        f"kept: epoch {kept}\n{value:.4g}",
+        (kept, 0.97),
+        xycoords=("data", "axes fraction"),
+        xytext=(5 if right else -5, 0),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        va="top",
+        fontsize=8.5,
+        color=curve.colour,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+    )
 
 
-def _told(
-    panel: Any, epochs: list[int], named: list[Any], history: History, wide: tuple[float, float]
-) -> None:
-    """Where a curve begins outside of the axis: its first value, at the edge."""
+def _outside(curves: list[Curve], wide: tuple[float, float]) -> str:
+    """What the first epoch's figures were, where the axis does not hold them."""
     low, high = wide
-    for key, _, colour in named:
-        first = history[key][0]
-        if not _finite(first) or low <= first <= high:
-            continue
-        above = first > high
-        panel.annotate(
-            f"{first:.3g} {'↑' if above else '↓'}",
-            (epochs[0], high if above else low),
-            xytext=(4, -2 if above else 2),
-            textcoords="offset points",
-            va="top" if above else "bottom",
-            fontsize=8,
-            color=colour,
-        )
+    first = [c.values[0] for c in curves if not low <= c.values[0] <= high]
+    found = [f"{value:.3g}" for value in first if isfinite(value)]
+    return f"began at {' and '.join(found)}" if found else ""
+
+
+def _settled(curves: list[list[float]]) -> int:
+    """The first epoch (from 0) that sets the axis; 0 where there are only two."""
+    epochs = len(curves[0])
+    return max(1, round(SETTLED * epochs)) if epochs > 2 else 0
+
+
+def _seen(curves: list[list[float]], start: int) -> list[float]:
+    return [value for curve in curves for value in curve[start:] if isfinite(value)]
+
+
+def _scale(value: float, log: bool) -> float:
+    if not log:
+        return value
+    return log10(value) if value > 0 else float("nan")
 
 
 def _drawn(name: str, values: list[Any]) -> bool:
     return name not in ("epoch", "seconds") and any(isinstance(v, float) for v in values)
 
 
-def _finite(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and isfinite(value)

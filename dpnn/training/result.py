@@ -37,18 +37,18 @@ class Result:
         return self.history.figures(self.best_epoch)
 
     def __repr__(self) -> str:
-        lines = [f"engine      {self.engine}, {self.num_shards} shards"]
-        lines += [f"            {_told(choice)}" for choice in self.engines if choice.reason]
+        lines = [f"engine     {self.engine}, {self.num_shards} shards"]
+        lines += [f"           {_told(choice)}" for choice in self.engines if choice.reason]
         ended = f", stopped: {self.stopped}" if self.stopped else ""
-        lines.append(f"epochs      {self.history.epochs}{ended}")
-        lines.append(f"kept epoch  {self.best_epoch}")
+        lines.append(f"epochs     {self.history.epochs}{ended}")
+        lines.append(f"kept epoch {self.best_epoch}")
         figures = self.figures
         for name, value in figures.items():
             if not isinstance(value, float) or name == "seconds" or name.startswith("val_"):
                 continue
             held = figures.get(f"val_{name}")
             on_held = "" if held is None else f", {number(held)} on held-out rows"
-            lines.append(f"{name:<10}  {number(value)} in training{on_held}")
+            lines.append(f"{name:<10} {number(value)} in training{on_held}")
         return "\n".join(lines)
 
 

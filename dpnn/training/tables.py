@@ -12,30 +12,32 @@ KEPT = "*"  # marks the epoch whose weights the model has
 Rows = list[list[str]]
 
 
-def number(value: Any) -> str:
-    """Four places where a figure is of ordinary size, else four digits."""
+def number(value: Any, places: int = 4) -> str:
+    """So many places where a figure is of ordinary size, else in powers of ten."""
     if not isinstance(value, float):
         return "" if value is None else str(value)
     if value != value:  # NaN: unknown
         return "-"
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.4f}"
-    return f"{value:.3e}"
+    if value == 0 or 10 ** (1 - places) <= abs(value) < 1e4:
+        return f"{value:.{places}f}"
+    return f"{value:.{places - 2}e}"
 
 
 def cells(history: Mapping[str, list[Any]], kept: int | None = None) -> tuple[list[str], Rows]:
     """(names, rows of text): figures that are numbers; … stands for the epochs left out."""
     names = [name for name, values in history.items() if _shown(values)]
+    rows, before = [], -1
     epochs = history.get("epoch", [])
-    chosen: list[int | None] = list(range(len(epochs)))
-    if len(chosen) > FIRST + LAST + 1:
-        chosen = [*chosen[:FIRST], None, *chosen[-LAST:]]
-    rows = []
-    for i in chosen:
-        row = ["…" if i is None else number(history[name][i]) for name in names]
-        if i is not None and epochs[i] == kept:
+    for i, epoch in enumerate(epochs):
+        if FIRST <= i < len(epochs) - LAST and epoch != kept:
+            continue
+        if i > before + 1:
+            rows.append(["…"] * len(names))
+        row = [number(history[name][i]) for name in names]
+        if epoch == kept:
             row[0] = f"{KEPT}{row[0]}"
         rows.append(row)
+        before = i
     return names, rows
 
 

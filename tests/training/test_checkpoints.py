@@ -1,8 +1,11 @@
 """A fit that goes on from a checkpoint is the fit that was never stopped."""
 
+import json
+
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from dpnn import Trainer, nn
 from dpnn.training import checkpoints
@@ -34,6 +37,89 @@ def test_resumed_equals_undisturbed(tmp_path):
     assert resumed.history["val_loss"] == whole.history["val_loss"]
     again = fit(tmp_path / "ck", 5)  # nothing left to do
     assert np.array_equal(again.model.weights, whole.model.weights)
+
+
+class StopAt:
+    """Ends a fit within an epoch."""
+
+    def __init__(self, epoch, step):
+        self.at = (epoch, step)
+
+    def on_step(self, event):
+        if (event.epoch, event.step) == self.at:
+            event.stop("here")
+
+
+OPTIMIZERS = [nn.Adam(1e-2), nn.SGD(nn.ReduceOnPlateau(0.1, patience=1), momentum=0.9)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_resumed_within_an_epoch_equals_undisturbed(tmp_path, optimizer):
+    whole = fit(None, 4, optimizer=optimizer)
+    for at in ((1, 3), (2, 10), (3, 9)):  # step 10 is the last of an epoch
+        stopped = fit(tmp_path, 4, optimizer=optimizer, callbacks=[StopAt(*at)])
+        assert stopped.stopped == "here"
+    resumed = fit(tmp_path, 4, optimizer=optimizer)
+    assert np.array_equal(whole.model.weights, resumed.model.weights)
+    figures = ("loss", "accuracy", "val_loss", "val_accuracy")
+    assert all(resumed.history[name] == whole.history[name] for name in figures)
+    assert [(c.epoch, c.step) for c in resumed.engines] == [(0, 0), (0, 3), (2, 0), (2, 9)]
+
+
+def test_a_killed_fit_goes_on_from_the_last_of_its_steps_that_was_saved(tmp_path):
+    class Kill:
+        def on_step(self, event):
+            if (event.epoch, event.step) == (2, 8):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, 4, checkpoint_steps=7, callbacks=[Kill()])
+    started = []
+
+    class Start:
+        on_fit_start = staticmethod(started.append)
+
+    resumed = fit(tmp_path, 4, callbacks=[Start()])
+    assert (started[0].epoch, started[0].step) == (1, 4)  # step 14 of the fit
+    assert np.array_equal(resumed.model.weights, fit(None, 4).model.weights)
+
+
+def test_steps_beyond_what_is_asked_for(tmp_path):
+    fit(tmp_path, 4, callbacks=[StopAt(3, 5)])
+    with pytest.raises(ValueError, match=r"has 2 epochs and 5 steps already, more than epochs=2"):
+        fit(tmp_path, 2)
+
+
+def rewritten(file, change):
+    """The checkpoint with other arrays, and a checksum that fits them."""
+    with safe_open(file, "np") as opened:
+        facts = json.loads(opened.metadata()["dpnn.checkpoint"])
+        arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    change(arrays)
+    facts.pop("crc32")
+    facts["crc32"] = checkpoints._checksum(arrays, facts)
+    save_file(arrays, file, {"dpnn.checkpoint": json.dumps(facts)})
+
+
+@pytest.mark.parametrize("name", ["weights", "average", "best", "optimizer.m"])
+def test_arrays_are_never_broadcast_nor_cast(tmp_path, name):
+    fit(tmp_path, 2)
+    file = tmp_path / checkpoints.NAME
+    size = len(load_file(file)[name])
+    for wrong in (np.ones(1, np.float32), np.ones(size), np.ones((1, size), np.float32)):
+        rewritten(file, lambda arrays, wrong=wrong: arrays.update({name: wrong}))
+        expected = rf"damaged: {name} should be float32 \({size},\), it has {wrong.dtype} \("
+        with pytest.raises(ValueError, match=expected):
+            fit(tmp_path, 3)
+    rewritten(file, lambda arrays: arrays.pop(name))
+    with pytest.raises(ValueError, match=rf"damaged: {name} should be .*, it has nothing"):
+        fit(tmp_path, 3)
+
+
+def test_what_is_best_by_another_figure_is_forgotten(tmp_path):
+    fit(tmp_path, 3)
+    resumed = fit(tmp_path, 4, monitor="val_accuracy", patience=50)
+    assert resumed.best_epoch == 4
 
 
 def test_numbers_of_another_meaning_are_refused(tmp_path, monkeypatch):

@@ -46,6 +46,7 @@ def test_plot_draws_every_metric(tmp_path):
     for epoch in (1, 2, 3):
         history.append({"epoch": epoch, "loss": 1 / epoch, "accuracy": 0.5, "val_loss": 2 / epoch})
     figure = history.plot()
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook asks for
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "accuracy"]
     assert [len(axes.lines) for axes in figure.axes] == [2, 1]
     history.plot(str(tmp_path / "loss.png"))

@@ -83,8 +83,10 @@ class Terminal(Lines):
         title = f"epoch {event.epoch:>{len(str(pace.epochs))}}/{pace.epochs}"
         left = words.clock(pace.left(event.epoch - 1, event.step))
         rest = f"{100 * event.step // event.steps:>3} %  loss {event.loss:.4f}  {left} left"
-        room = max(min(self.width() - len(title) - len(rest) - 4, 40), 4)
-        self._out.write(f"\r{title}  {bar(event.step / event.steps, room)}  {rest}\x1b[K")
+        width = self.width()
+        room = max(min(width - len(title) - len(rest) - 4, 40), 0)
+        line = f"{title}  {bar(event.step / event.steps, room)}  {rest}"
+        self._out.write(f"\r{line[:width]}\x1b[K")
         self._out.flush()
 
     def on_epoch(self, event: EpochDone) -> None:

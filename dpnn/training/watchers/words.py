@@ -38,13 +38,14 @@ def epoch_line(
     set, rows a second and the time come before all others.
     """
     title = f"epoch {figures['epoch']:>{len(str(epochs))}}/{epochs}"
-    ending = [f"{count(rate)} rows/s", clock]
+    ending = [f"{count(rate):>5} rows/s", f"{clock:>9}"]
     names = [name for name, value in figures.items() if name not in BESIDE and _is_float(value)]
     order = sorted(names, key=_importance)
     while True:
-        shown = [f"{name} {number(figures[name])}" for name in names if name in order]
-        for gap in ("  ", " "):
-            line = gap.join([title, *shown, *ending])
+        shown = [name for name in names if name in order]
+        for gap, places in (("  ", 4), (" ", 3)):
+            values = [f"{name} {number(figures[name], places):>{places + 2}}" for name in shown]
+            line = gap.join([title, *values, *ending])
             if width is None or len(line) <= width:
                 return line
         if len(order) <= 2:
@@ -52,10 +53,9 @@ def epoch_line(
         order.pop()
 
 
-def _importance(name: str) -> tuple[int, int]:
-    """val_loss or whatever is the first of validation, then its metrics, then those of training."""
-    ranks = {"loss": 0, "val_loss": 1}
-    return ranks.get(name, 2 if name.startswith("val_") else 3), 0
+def _importance(name: str) -> int:
+    """The losses, then the validation set's metrics, then those of training."""
+    return {"loss": 0, "val_loss": 1}.get(name, 2 if name.startswith("val_") else 3)
 
 
 def engine_line(event: EngineChosen) -> str:
@@ -89,11 +89,13 @@ def closing(event: FitEnded) -> list[str]:
 
 
 def count(n: float) -> str:
-    """A number of rows in at most four digits: 850, 12.3k, 4.56M."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if n >= 0.9995 * size:
-            return f"{n / size:.3g}{unit}" if n < 999.5 * size else f"{n / size:.0f}{unit}"
-    return f"{n:.0f}"
+    """A number of rows in three digits: 850, 12.3k, 4.56M."""
+    for unit in ("", "k", "M"):
+        if n < 999.5:
+            places = 0 if n >= 99.95 or not unit else 1 if n >= 9.995 else 2
+            return f"{n:.{places}f}{unit}"
+        n /= 1000
+    return f"{n:.0f}G"
 
 
 def clock(seconds: float) -> str:

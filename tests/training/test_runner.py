@@ -1,0 +1,76 @@
+"""An engine that can't go on: another one repeats the step, and this is a fact of the result."""
+
+import numpy as np
+import pytest
+
+from dpnn import Trainer, nn
+from dpnn.engines.local import LocalEngine
+from dpnn.engines.protocol import EngineUnavailable, Kind
+from dpnn.training import runner
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((100, 4)).astype(np.float32)
+Y = (X.sum(axis=1) > 0).astype(np.int32)
+
+
+class Lame(LocalEngine):
+    """Gives up at step 2 of epoch 2."""
+
+    def step(self, weights, plan):
+        if plan.kind == Kind.TRAIN and (plan.epoch, plan.step) == (2, 2):
+            raise EngineUnavailable("2 of 3 tasks came")
+        return super().step(weights, plan)
+
+
+def fit(*callbacks):
+    trainer = Trainer(
+        nn.Sequential(nn.Dense(8), nn.Dropout(0.2), nn.Dense(2)),
+        nn.SoftmaxCrossEntropy(),
+        batch_size=25,
+        epochs=3,
+        callbacks=callbacks,
+        progress=False,
+    )
+    return trainer.fit((X, Y), num_shards=2)
+
+
+def test_the_fall_back_repeats_the_step_and_is_told(monkeypatch):
+    opened = []
+
+    def open_engine(name, program, *data):
+        opened.append(name)
+        engine = LocalEngine if name == "job" else Lame
+        return engine(program, *data), "job" if name == "job" else "resident", "as a test"
+
+    expected = fit()
+    monkeypatch.setattr(runner, "open_engine", open_engine)
+    heard = []
+
+    class Watch:
+        def on_engine(self, event):
+            heard.append((event.engine, event.reason, event.epoch, event.step))
+
+    result = fit(Watch())
+    assert opened == ["auto", "job"]
+    told = "2 of 3 tasks came; going on with the job engine"
+    assert heard == [("resident", "as a test", 0, 0), ("job", told, 1, 2)]
+    assert list(result.engines) == heard
+    assert (result.engine, result.history["engine"]) == ("job", ["resident", "job", "job"])
+    assert np.array_equal(result.model.weights, expected.model.weights)
+    assert "from epoch 2 step 3 on: job: 2 of 3 tasks came" in repr(result)
+
+
+def test_the_second_engine_is_closed_where_it_cannot_go_on_either(monkeypatch):
+    class Closing(Lame):
+        closed = 0
+
+        def close(self):
+            Closing.closed += 1
+            super().close()
+
+    monkeypatch.setattr(
+        runner, "open_engine", lambda name, program, *data: (Closing(program, *data), name, "")
+    )
+    with pytest.raises(EngineUnavailable):
+        fit()
+    assert Closing.closed == 2
