@@ -15,14 +15,14 @@ PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
 
 
 def script(name):
-    path = ROOT / "scripts" / "book" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-pages = script("pages")
+pages = script("book/pages")
+count_lines = script("count_lines")
 
 
 @pytest.mark.parametrize("number", pages.CHAPTERS)
@@ -36,6 +36,13 @@ def test_the_old_walk_runs():
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / "demystified.md").read_text(), re.S)
     assert blocks
     exec(compile("\n".join(blocks), "demystified.md", "exec"), {})
+
+
+def test_the_chapters_library_has_no_more_lines_than_it_says():
+    text = pages.page("3").read_text()
+    grown = text[text.index("## Grow a library") : text.index("### It reads handwriting")]
+    code = "".join(block.code for block in pages.blocks(grown))
+    assert 80 < count_lines.code_lines(code) < 120
 
 
 PAGE = """\
