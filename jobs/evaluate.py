@@ -21,7 +21,7 @@ def evaluate(args: argparse.Namespace) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = cli.model_parser("Evaluate a model on Parquet.")
     parser.add_argument("--label", help="label column (default: that of training)")
-    parser.add_argument("--weight", help="row weight column (default: that of training)")
+    parser.add_argument("--weight", help="row weight column (default: all rows count alike)")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, too")
     cli.main(evaluate, parser.parse_args(arguments))
 

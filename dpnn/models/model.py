@@ -1,17 +1,23 @@
-"""TrainedModel: what `fit` returns and `load` reads; predicts arrays and DataFrames. Driver."""
+"""TrainedModel: what `fit` returns and `load` reads; for arrays, tables, DataFrames. Driver."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import zlib
+from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from dpnn import nn
 from dpnn.data.arrays import from_arrays, numbers
+from dpnn.data.checks import raise_problems
 from dpnn.data.roles import Columns, is_frame
-from dpnn.models import modelfile, outputs, scoring
+from dpnn.data.shards import as_shard
+from dpnn.models import evaluation, modelfile, outputs, scoring, tables
+from dpnn.models.outputs import Output
+from dpnn.models.scorer import BATCH, Scorer, Sent, forward
 
 
 class TrainedModel:
@@ -20,6 +26,8 @@ class TrainedModel:
     network   the bound network; `weights` is its flat vector
     columns   the DataFrame columns that it was trained on, or None after arrays
     source    what it was trained on: paths, filters, schema, rows, as far as known
+
+    Any number of threads may use one model. Weights that are changed meanwhile count from then on.
     """
 
     def __init__(
@@ -31,71 +39,95 @@ class TrainedModel:
     ) -> None:
         self.network, self.loss = network, loss
         self.columns, self.source = columns, source or {}
-        self._broadcasts: dict[tuple[str, int], Any] = {}  # by application id and checksum
+        self._sent: tuple[Any, Sent] | None = None  # the last weights on Spark, by what they are
 
     @property
     def weights(self) -> np.ndarray:
         return self.network.weights
 
-    def predict(self, x: Any, batch_size: int = scoring.BATCH) -> np.ndarray:
-        """Raw outputs (B, …) float32: logits for classes, values for regression."""
-        if is_frame(x):
-            raise TypeError("predict takes arrays: for a DataFrame there is transform")
-        with np.errstate(all="ignore"):  # what overflows shows in the outputs
-            return self.network.predict(_asarray(x), batch_size)
+    def predict(self, x: Any, batch_size: int = BATCH, inputs: Any = None) -> np.ndarray:
+        """(B, …) float32: logits for classes; for values what the loss says of them.
 
-    def predict_probability(self, x: Any, batch_size: int = scoring.BATCH) -> np.ndarray:
-        """(B, classes) float64."""
-        found = outputs.probabilities(self.loss, self.predict(x, batch_size))
-        if found is None:
-            raise ValueError(
-                f"a model trained with {type(self.loss).__name__} has no probabilities: use predict"
-            )
-        return found
+        x        arrays, or a pandas or Arrow table with the columns of the training
+        inputs   other columns of the table
+        """
+        z = self._raw(x, batch_size, inputs)
+        return self.loss.prediction(z) if self.loss.task == "values" else z
 
-    def transform(self, df: Any, inputs: Any = None) -> Any:
+    def predict_probability(
+        self, x: Any, batch_size: int = BATCH, inputs: Any = None
+    ) -> np.ndarray:
+        """(B, classes) float64; x as in `predict`."""
+        outputs.probabilities(self.loss, np.zeros((1, *self.network.output_shape)))
+        return outputs.probabilities(self.loss, self._raw(x, batch_size, inputs))
+
+    def transform(
+        self,
+        df: Any,
+        inputs: Any = None,
+        outputs: Mapping[str, str] | None = None,
+        dtype: str = "float64",
+    ) -> Any:
         """`df` with a column `prediction` (double), and `probability` (array<double>) for classes.
 
-        inputs: the columns to predict from; those of the training unless given.
+        inputs    the columns to predict from; those of the training unless given
+        outputs   {column: what it says}, instead of those two: "prediction", "probability", "raw"
+                  (logits or values), or one class's alone, as in {"p": "probability[1]"}. A column
+                  with an empty name is left out
+        dtype     "float32" for narrower outputs
         """
+        named = self._outputs(outputs, dtype)
         inputs = self._columns(inputs).inputs
-        sc = self._prepare(df)
-        return scoring.transform(df, self._scorer(), inputs, self._broadcast(sc))
+        sent = self._send(_context(df))
+        return scoring.transform(df, self._scorer(), sent, inputs, named)
+
+    def udf(self, output: str = "prediction", inputs: Any = None, dtype: str = "float64") -> Any:
+        """A function of the input columns, in the order of the training, for DataFrames and SQL.
+
+            df.select(model.udf()("age", "hours"))
+            spark.udf.register("income", model.udf("probability[1]"))
+
+        Several columns may also come packed, F.array("age", "hours"): that is quicker. output and
+        dtype as in `transform`. Needs a running Spark session.
+        """
+        (made,) = self._outputs({"udf": output}, dtype).values()
+        inputs = self._columns(inputs).inputs
+        return scoring.udf(self._scorer(), self._send(_context()), inputs, made)
 
     def evaluate(
         self, data: Any, inputs: Any = None, label: Any = None, weight: str | None = None
     ) -> dict[str, Any]:
         """{"rows", "loss", "accuracy", "confusion"} or {"rows", "loss", "mae", "rmse", "r2"}.
 
-        data: a DataFrame, or arrays (X, y) or (X, y, row weights). Columns are those of the
-        training unless given; its weight column where the data has it. The confusion matrix
-        counts rows, [true class][predicted class], up to 20 classes.
+        data: a DataFrame, a pandas or Arrow table, or arrays (X, y) or (X, y, row weights). Columns
+        are those of the training unless given; rows count alike unless `weight` names a column.
+        The confusion matrix, [true class][predicted class], is of rows, or of weights where there
+        are some, up to 20 classes.
         """
+        scorer = self._scorer()
         if is_frame(data):
             columns = self._columns(inputs, label)
-            if weight is None and columns.weight in data.columns:
-                weight = columns.weight
-            sc = self._prepare(data)
             named = (columns.inputs, columns.label, weight)
-            tally = scoring.evaluate(data, self._scorer(), named, self._broadcast(sc))
-        else:
-            if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-                raise TypeError(
-                    "evaluate takes a Spark DataFrame, or arrays (X, y) or (X, y, weights), "
-                    f"got {type(data).__name__}"
-                )
-            scorer = self._scorer()
-            tally = scoring.Tally(scorer)
+            tally = evaluation.evaluate(data, scorer, self._send(_context(data)), named)
+            return tally.result(weighted=weight is not None)
+        names, tally = None, evaluation.Tally(scorer)
+        if tables.is_table(data):
+            columns = self._columns(inputs, label)
+            names = tables.wanted(columns.inputs, columns.label, weight)
+            arrays = _table(data, names, scorer.label_classes)
+            shard = as_shard(arrays, np.empty(0))
+        elif isinstance(data, tuple | list) and len(data) in (2, 3):
             x, y, *w = data
             if y is None:
                 raise TypeError("evaluate needs labels: give (X, y) or (X, y, weights)")
-            weights = w[0] if w else None
-            (shard,) = from_arrays(x, y, weights, num_classes=scorer.label_classes)
-            for x, y, w in scoring.cut(shard.x, shard.y, shard.w):
-                tally.add(self.network, x, y, w)
-        if not tally.rows:
-            raise ValueError("the data has no rows: check its path and filter")
-        return tally.result()
+            (shard,) = from_arrays(x, y, w[0] if w else None, num_classes=scorer.label_classes)
+        else:
+            raise TypeError(
+                "evaluate takes a Spark DataFrame, a pandas or Arrow table, or arrays (X, y) or "
+                f"(X, y, weights), got {type(data).__name__}"
+            )
+        tally.add(self.network, shard.x, shard.y, shard.w, names)
+        return tally.result(weighted=shard.w is not None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """One safetensors file, at a local path or on any file system that Spark reaches.
@@ -105,8 +137,34 @@ class TrainedModel:
         content = modelfile.Content(self.network, self.loss, self.columns, self.source)
         modelfile.write(path, content)
 
-    def _scorer(self) -> scoring.Scorer:
-        return scoring.Scorer(self.network.layer, self.network.input_shape, self.loss)
+    def _raw(self, x: Any, batch_size: int, inputs: Any) -> np.ndarray:
+        """The network's outputs of arrays or of a table."""
+        if is_frame(x):
+            raise TypeError("predict takes arrays and tables: for a DataFrame there is transform")
+        names = None
+        if tables.is_table(x):
+            names = tables.wanted(self._columns(inputs).inputs)
+            x = as_shard(_table(x, names), np.empty(0)).x
+        elif inputs is not None:
+            raise TypeError("inputs=… names the columns of a table: x is arrays already")
+        elif isinstance(x, dict):
+            x = {name: numbers(f"X[{name!r}]", value) for name, value in x.items()}
+        else:
+            x = numbers("X", x)
+        return forward(self.network, x, names, batch_size)
+
+    def _outputs(self, named: Mapping[str, str] | None, dtype: str) -> dict[str, Output]:
+        named = outputs.defaults(self.loss) if named is None else named
+        shape = self.network.output_shape
+        return {
+            name: Output.parse(text, self.loss, shape, dtype)
+            for name, text in named.items()
+            if name
+        }
+
+    def _scorer(self) -> Scorer:
+        network = self.network
+        return Scorer(network.layer, network.input_shape, network.output_shape, self.loss)
 
     def _columns(self, inputs: Any, label: Any = None) -> Columns:
         known = self.columns
@@ -118,24 +176,19 @@ class TrainedModel:
             return Columns(inputs, label or "label")
         return Columns(inputs or known.inputs, label or known.label, known.weight)
 
-    def _prepare(self, df: Any) -> Any:
-        """Executors get dpnn; returns the context."""
-        from dpnn.spark.shipping import context, ship
-
-        sc = context(df)
-        ship(sc)
-        return sc
-
-    def _broadcast(self, sc: Any) -> Any:
+    def _send(self, sc: Any) -> Sent:
         """The weights as bytes, once an application: the DataFrame that uses them is lazy."""
+        from dpnn.spark.shipping import ship
+
+        ship(sc)
         data = self.weights.tobytes()
-        key = sc.applicationId, zlib.crc32(data)
-        if key not in self._broadcasts:
-            self._broadcasts[key] = sc.broadcast(data)
-        return self._broadcasts[key]
+        what = sc.applicationId, hashlib.sha256(data).digest()
+        if self._sent is None or self._sent[0] != what:
+            self._sent = what, Sent(uuid4().hex, sc.broadcast(data))
+        return self._sent[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_broadcasts": {}}  # those are this process's
+        return {**self.__dict__, "_sent": None}  # that is this process's
 
     def __repr__(self) -> str:
         return f"TrainedModel({self.network.layer}, {type(self.loss).__name__})"
@@ -149,7 +202,21 @@ def load(path: str | os.PathLike[str]) -> TrainedModel:
     return TrainedModel(*modelfile.read(path))
 
 
-def _asarray(x: Any) -> Any:
-    if isinstance(x, dict):
-        return {name: numbers(f"X[{name!r}]", value) for name, value in x.items()}
-    return numbers("X", x)
+def _table(data: Any, names: tables.Wanted, num_classes: int | None = None) -> Any:
+    """The arrays of a pandas or Arrow table; DataError of bad rows."""
+    columns = tables.columns_of(data, tables.names_of(names))
+    arrays, problems = tables.arrays(columns, names, num_classes)
+    raise_problems(problems, num_classes)
+    return arrays
+
+
+def _context(df: Any = None) -> Any:
+    """The context of a DataFrame, or of the running session."""
+    from pyspark.sql import SparkSession
+
+    from dpnn.spark.shipping import context
+
+    session = SparkSession.getActiveSession() if df is None else None
+    if df is None and session is None:
+        raise RuntimeError("udf needs a running Spark session: start one")
+    return session.sparkContext if session is not None else context(df)

@@ -1,10 +1,11 @@
 """The model file: one safetensors file of named tensors, with all else as JSON in its metadata.
 
 Tensors are the network's parameters by name (`Dense[1].W`), float32. Metadata, all strings:
-format "dpnn-model", format_version, dpnn_version, crc32 of the weights, and as JSON: model, loss,
-input_shape, columns (inputs, label, weight) and source (what it was trained on), whose own checksum
-is description_crc32 (files of dpnn 0.1.0 have none). Specs name only registered classes, so reading
-a file runs no code of its author's. Driver.
+format "dpnn-model", format_version, dpnn_version, checksum (crc32 of all other metadata and of the
+weights), and as JSON: model, loss, input_shape, columns (inputs, label, weight), source (what it
+was trained on) and classes (the modules of classes that are not dpnn's). Specs name only registered
+classes, so reading a file runs no code of its author's. Version 1 had a crc32 of the weights alone
+and no classes. Driver.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -22,10 +24,10 @@ from safetensors.numpy import save
 import dpnn
 from dpnn import nn
 from dpnn.data.roles import Columns
+from dpnn.nn.core.spec import REGISTRY
 from dpnn.spark import files
 
-FORMAT, VERSION = "dpnn-model", 1
-DESCRIPTION = ("model", "loss", "input_shape", "columns", "source")
+FORMAT, VERSION = "dpnn-model", "2"
 # What a description that nobody wrote on purpose may lead to.
 _BROKEN = (
     ArithmeticError,
@@ -60,18 +62,21 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
     """Make or replace the file, atomically."""
     network = content.network
     check_savable(network.layer)
+    model, loss = nn.to_spec(network.layer), nn.to_spec(content.loss)
+    homes = {name: REGISTRY[name].__module__ for name in _types([model, loss])}
+    homes = {name: home for name, home in homes.items() if home.partition(".")[0] != "dpnn"}
     metadata = {
         "format": FORMAT,
-        "format_version": str(VERSION),
+        "format_version": VERSION,
         "dpnn_version": dpnn.__version__,
-        "crc32": f"{zlib.crc32(network.weights.tobytes()):08x}",
-        "model": json.dumps(nn.to_spec(network.layer)),
-        "loss": json.dumps(nn.to_spec(content.loss)),
+        "model": json.dumps(model),
+        "loss": json.dumps(loss),
         "input_shape": json.dumps(network.input_shape),
         "columns": json.dumps(content.columns and asdict(content.columns)),
         "source": json.dumps(content.source),
+        "classes": json.dumps(homes),
     }
-    metadata["description_crc32"] = _checksum(metadata)
+    metadata["checksum"] = _checksum(metadata, network.weights)
     files.write(path, save(dict(network.layout.named(network.weights)), metadata))
 
 
@@ -101,49 +106,90 @@ def _content(tensors: Any) -> Content:
     if metadata.get("format") != FORMAT:
         raise _BadModelError("is a safetensors file, but no dpnn model")
     version = metadata.get("format_version", "")
-    if version != str(VERSION):
+    if version not in ("1", VERSION):
         raise _BadModelError(
-            f"has model format {version[:40]!r}, this is dpnn {dpnn.__version__} which reads "
+            f"has model format {version[:40]!r}, this is dpnn {dpnn.__version__} which reads up to "
             f"'{VERSION}': load it with dpnn {metadata.get('dpnn_version', '(unknown)')[:40]!r}"
         )
     try:
+        _check_classes(metadata)
         layer = nn.from_spec(json.loads(metadata["model"]))
         loss = nn.from_spec(json.loads(metadata["loss"]))
         shape = _shape(json.loads(metadata["input_shape"]))
         columns, source = json.loads(metadata["columns"]), json.loads(metadata["source"])
         columns = None if columns is None else Columns(**columns)
-        layout = nn.Network(layer, shape).layout
+        if not isinstance(layer, nn.Layer) or not isinstance(loss, nn.Loss):
+            raise TypeError("its model or loss is something else")
         if not isinstance(source, dict):
             raise TypeError("its source is no table")
+        network = nn.Network(layer, shape)
     except _BROKEN as error:
-        unknown = "unknown type" in str(error)
-        cure = "; import the module that defines it first (--import MODULE)" if unknown else ""
-        raise _BadModelError(f"has a broken description: {_line(error)}{cure}") from None
-    if not isinstance(layer, nn.Layer) or not isinstance(loss, nn.Loss):
-        raise _BadModelError("has a broken description: its model or loss is something else")
-    names = list(tensors.keys())
-    for name in names:
-        if (kind := tensors.get_slice(name).get_dtype()) != "F32":
-            raise _BadModelError(f"has {name} as {kind}, a model has F32")
-    found = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
-    expected = {entry.name: entry.shape for entry in layout.entries}
+        raise _BadModelError(f"has a broken description: {_line(error)}") from None
+    _fill(network, tensors)
+    if version == "1":
+        sound = metadata.get("crc32") == f"{zlib.crc32(network.weights):08x}"
+    else:
+        sound = metadata.pop("checksum", None) == _checksum(metadata, network.weights)
+    if not sound:
+        raise _BadModelError("does not match its checksum: it was altered")
+    return Content(network, loss, columns, source)
+
+
+def _fill(network: nn.Network, tensors: Any) -> None:
+    """The weights, from tensors that must be the network's own."""
+    found = {}
+    for name in tensors.keys():  # noqa: SIM118  (it is no dict)
+        part = tensors.get_slice(name)
+        if part.get_dtype() != "F32":
+            raise _BadModelError(f"has {name} as {part.get_dtype()}, a model has F32")
+        found[name] = tuple(part.get_shape())
+    expected = {entry.name: entry.shape for entry in network.layout.entries}
     if found != expected:
         name = next(n for n in [*expected, *found] if found.get(n) != expected.get(n))
         raise _BadModelError(
             f"has {name} of shape {found.get(name)}, its model has {expected.get(name)}"
         )
-    weights = np.empty(layout.size, np.float32)
-    for name, view in layout.named(weights).items():
+    for name, view in network.parameters.items():
         view[...] = tensors.get_tensor(name)
-    if f"{zlib.crc32(weights.tobytes()):08x}" != metadata.get("crc32"):
-        raise _BadModelError("has weights that do not match their checksum: it was altered")
-    if metadata.get("description_crc32") not in (None, _checksum(metadata)):
-        raise _BadModelError("has a description that does not match its checksum: it was altered")
-    return Content(nn.Network(layer, shape, weights), loss, columns, source)
 
 
-def _checksum(metadata: dict[str, str]) -> str:
-    return f"{zlib.crc32(json.dumps([metadata[name] for name in DESCRIPTION]).encode()):08x}"
+def _check_classes(metadata: dict[str, str]) -> None:
+    """A file that names a class which nobody has imported is not broken."""
+    homes = json.loads(metadata.get("classes", "{}"))
+    for name in _types([json.loads(metadata["model"]), json.loads(metadata["loss"])]):
+        if name in REGISTRY:
+            continue
+        home = homes.get(name, "__main__")
+        module = "the module that defines it" if home == "__main__" else home
+        option = "MODULE" if home == "__main__" else home
+        raise _BadModelError(
+            f"needs the class {_short(name)}, which is not imported: import {_short(module)} first "
+            f"(jobs: --import {_short(option)})"
+        )
+
+
+def _types(spec: Any) -> Iterator[str]:
+    """All types that a spec names."""
+    waiting = [spec]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield from [str(part["type"])] if "type" in part else []
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+
+
+def _checksum(metadata: dict[str, str], weights: np.ndarray) -> str:
+    """Of all that a file says."""
+    described = json.dumps(metadata, sort_keys=True).encode()
+    return f"{zlib.crc32(weights.data, zlib.crc32(described)):08x}"
+
+
+def _short(name: object) -> str:
+    """A name out of a file that anybody may have written, for a line."""
+    text = str(name)
+    return text if text.isprintable() and len(text) <= 80 else repr(text)[:80]
 
 
 def _shape(shape: Any) -> Any:

@@ -76,6 +76,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
 
     A link is followed; what is no file (a pipe, a device) is written to. OSError names the path.
     """
+    _check_names_file(path)
     here = local(path)
     if here is None:
         _Remote(os.fspath(path)).write(data)
@@ -122,6 +123,7 @@ def sweep(path: str | os.PathLike[str]) -> None:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """OSError where `write` could not: to be told before hours of work, not after."""
+    _check_names_file(path)
     here = local(path)
     if here is None:
         _Remote(os.fspath(path)).exists()
@@ -157,6 +159,13 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Path]:
     if here.is_dir():
         raise IsADirectoryError(f"{path} is a directory: name a file in it")
     yield here
+
+
+def _check_names_file(path: str | os.PathLike[str]) -> None:
+    """A path with a slash at its end would make a file of the folder's name."""
+    text = os.fspath(path)
+    if text.endswith(("/", os.sep)):
+        raise IsADirectoryError(f"{text} names a folder: name a file in it, e.g. {text}model")
 
 
 def _prefix(name: str) -> str:

@@ -179,6 +179,7 @@ def test_transform_sends_the_weights_once(frame, monkeypatch):
     model.transform(frame)
     model.transform(frame)
     model.evaluate(frame)
+    model.udf()
     assert sent == [model.weights.tobytes()]
 
 
@@ -205,8 +206,8 @@ def expected_figures(model, weights):
     z, rows = model.predict(X).astype(np.float64), np.arange(8)
     loss = np.log(np.exp(z).sum(axis=1)) - z[rows, LABELS]
     right = z.argmax(axis=1) == LABELS
-    matrix = np.zeros((3, 3), int)
-    np.add.at(matrix, (LABELS, z.argmax(axis=1)), 1)
+    matrix = np.zeros((3, 3))
+    np.add.at(matrix, (LABELS, z.argmax(axis=1)), weights)
     return {
         "rows": 8,
         "loss": pytest.approx((weights * loss).sum() / weights.sum(), rel=1e-5),
@@ -227,8 +228,7 @@ def test_evaluate_weighs_rows(frame):
     expected = expected_figures(trained(), weights)
     assert trained().evaluate((X, LABELS, weights)) == expected
     assert trained().evaluate(frame, weight="w") == expected
-    assert trained(weight="w").evaluate(frame) == expected
-    assert trained(weight="w").evaluate(frame.drop("w")) == expected_figures(trained(), np.ones(8))
+    assert trained(weight="w").evaluate(frame) == expected_figures(trained(), np.ones(8))
 
 
 def test_evaluate_a_regression(frame):
@@ -250,7 +250,7 @@ def test_evaluate_refuses_bad_labels_and_no_rows(frame):
         trained().evaluate((X, np.full(8, 5)))
     with pytest.raises(ValueError, match="the data has no rows"):
         trained().evaluate(frame.where("id < 0"))
-    with pytest.raises(TypeError, match="takes a Spark DataFrame, or arrays"):
+    with pytest.raises(TypeError, match="takes a Spark DataFrame, a pandas or Arrow"):
         trained().evaluate(X)
 
 
@@ -278,10 +278,9 @@ def test_predict_refuses_what_fit_refuses():
 def test_a_frame_of_a_column_that_python_cannot_have(frame):
     from pyspark.sql import functions as F
 
-    with pytest.raises(
-        ValueError, match=r"column 'term' is interval year, which Spark hands to no"
-    ):
-        trained().transform(frame.withColumn("term", F.expr("interval '1' year")))
+    odd = frame.withColumn("term", F.expr("interval '1' year"))
+    found = trained().transform(odd).drop("term").orderBy("id").collect()
+    assert [row.prediction for row in found] == trained().predict(X).argmax(axis=1).tolist()
 
 
 def test_a_saved_model_comes_back_bit_for_bit(tmp_path):
@@ -328,8 +327,8 @@ def rewritten(path, change):
     ("change", "message"),
     [
         ({"format": "else"}, "is a safetensors file, but no dpnn model"),
-        ({"format_version": "9"}, "has model format '9', this is dpnn .* which reads '1'"),
-        ({"model": '{"type": "Popen"}'}, "broken description: ValueError: unknown type 'Popen'"),
+        ({"format_version": "9"}, "has model format '9', this is dpnn .* which reads up to '2'"),
+        ({"model": '{"type": "Popen"}'}, "needs the class Popen, which is not imported"),
         ({"model": '{"type": "Adam"}'}, "has a broken description"),
         ({"model": '{"type": "Dense"}'}, "has a broken description"),
         ({"model": "{"}, "has a broken description"),
@@ -337,11 +336,11 @@ def rewritten(path, change):
         ({"input_shape": "[4]"}, r"of shape \(3, 4\), its model has \(4, 4\)"),
         ({"loss": '{"type": "Dense", "units": 3}'}, "has a broken description"),
         ({"columns": '{"colour": 1}'}, "has a broken description"),
-        ({"crc32": "00000000"}, "do not match their checksum"),
+        ({"checksum": "00000000"}, "does not match its checksum"),
         ({"model": "[" * 200_000}, "has a broken description"),
         ({"input_shape": "[1e999]"}, "has a broken description"),
         ({"source": "5"}, "has a broken description"),
-        ({"source": "{}"}, "a description that does not match its checksum"),
+        ({"source": "{}"}, "does not match its checksum"),
     ],
 )
 def test_an_altered_description_is_one_line(tmp_path, change, message):
@@ -378,7 +377,7 @@ def test_a_flipped_bit_in_the_weights_is_found(tmp_path):
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(ValueError, match="do not match their checksum"):
+    with pytest.raises(ValueError, match="does not match its checksum"):
         load(path)
 
 

@@ -1,0 +1,190 @@
+"""Columns of Arrow and pandas tables to the arrays that a model takes, as a DataFrame's would be.
+
+The same types and the same numbers as by way of Spark (`data/columns.py` casts there), so that the
+same rows have the same score. Executor and driver; needs NumPy and pyarrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dpnn.data.arrow import Column, Part, Spec, decode
+from dpnn.data.checks import DataError, Problem
+from dpnn.nn.core.spec import nearest
+
+Wanted = dict[str, Any]  # a shard's flat name -> the column, or the list of columns, that it is of
+_VECTOR = {"type", "size", "indices", "values"}  # how Spark stores its vectors
+
+
+def wanted(inputs: Any, label: Any = None, weight: str | None = None) -> Wanted:
+    """Which array is of which columns."""
+    several = isinstance(inputs, Mapping)
+    found = {f"x.{name}": names for name, names in inputs.items()} if several else {"x": inputs}
+    found |= {} if label is None else {"y": label}
+    return found | ({} if weight is None else {"w": weight})
+
+
+def names_of(wanted: Wanted) -> list[str]:
+    """All columns, in order; a column that is wanted twice comes twice."""
+    groups = ([group] if isinstance(group, str) else group for group in wanted.values())
+    return [name for group in groups for name in group]
+
+
+def is_table(data: Any) -> bool:
+    """Whether it is a pandas DataFrame, or a table of any library that speaks Arrow."""
+    return (
+        _is_pandas(data)
+        or (hasattr(data, "column_names") and hasattr(data, "num_rows") and hasattr(data, "schema"))
+        or (hasattr(data, "__arrow_c_stream__") and hasattr(data, "columns"))
+    )
+
+
+def columns_of(data: Any, names: Iterable[str]) -> list[pa.Array]:
+    """The named columns, each in one piece; ValueError names what is missing."""
+    known = list(data.columns) if _is_pandas(data) else None
+    if known is None and not hasattr(data, "column_names"):
+        data = pa.table(data)
+    known = data.column_names if known is None else known
+    found = []
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no column {name!r} in the data{nearest(name, map(str, known))}")
+        column = _of_series(name, data[name]) if _is_pandas(data) else data.column(name)
+        chunked = isinstance(column, pa.ChunkedArray)
+        found.append(_one(column) if chunked else column)
+    return found
+
+
+def arrays(
+    columns: Sequence[pa.Array], wanted: Wanted, num_classes: int | None = None
+) -> tuple[dict[str, np.ndarray], list[Problem]]:
+    """What `decode` makes of columns in the order of `names_of(wanted)`.
+
+    Where one array is wanted of several columns, it may also come packed: as one column of arrays.
+    """
+    given = [_plain(column) for column in columns]
+    names = names_of(wanted)
+    if len(given) == 1 < len(names) == len(_group(wanted, "x")):
+        parts = [Part("x", (Column(tuple(names), packed=True),), stacked=True)]
+    elif len(given) == len(names):
+        parts, place = [], 0
+        for name, group in wanted.items():
+            own = _group(wanted, name)
+            span = slice(place, place + len(own))
+            place = span.stop
+            given[span] = _alike(given[span], own, floats=name == "w")
+            stacked = not isinstance(group, str)
+            parts.append(Part(name, tuple(Column((column,)) for column in own), stacked))
+    else:
+        told = ", ".join(names)
+        raise ValueError(f"the model takes {len(names)} columns ({told}), got {len(given)}")
+    batch = pa.RecordBatch.from_arrays(given, names=[f"c{i}" for i in range(len(given))])
+    return decode(batch, Spec(tuple(parts), num_classes))
+
+
+def _group(wanted: Wanted, name: str) -> list[str]:
+    group = wanted.get(name, ())
+    return [group] if isinstance(group, str) else list(group)
+
+
+def _is_pandas(data: Any) -> bool:
+    kind = type(data)
+    return kind.__module__.split(".")[0] == "pandas" and kind.__name__ == "DataFrame"
+
+
+def _of_series(name: str, series: Any) -> pa.Array | pa.ChunkedArray:
+    if series.dtype == object and any(hasattr(value, "toArray") for value in series[:1]):
+        series = series.map(lambda vector: vector.toArray(), na_action="ignore")  # Spark's vectors
+    try:
+        return pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError(f"column {name!r} is not numbers: {str(error).splitlines()[0]}") from None
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """Without what stands for an array of numbers: dictionaries, vectors, lists of fixed size."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if isinstance(array, pa.DictionaryArray):
+        array = array.dictionary_decode()
+    if isinstance(array, pa.StructArray) and {field.name for field in array.type} == _VECTOR:
+        array = _dense(array)
+    target = _with_leaf(array.type, None)
+    return array if target == array.type else array.cast(target)
+
+
+def _dense(vectors: pa.StructArray) -> pa.Array:
+    """Spark's vectors as arrays."""
+    if not vectors.null_count and pc.all(pc.equal(vectors.field("type"), 1)).as_py():
+        return vectors.field("values").cast(pa.list_(pa.float32()), safe=False)
+    rows: list[Any] = []
+    for vector in vectors.to_pylist():
+        dense = vector and vector["values"]
+        if vector and vector["type"] == 0:
+            dense = np.zeros(vector["size"])
+            dense[vector["indices"]] = vector["values"]
+        rows.append(dense)
+    return pa.array(rows, pa.list_(pa.float64())).cast(pa.list_(pa.float32()), safe=False)
+
+
+def _alike(columns: list[pa.Array], names: list[str], floats: bool) -> list[pa.Array]:
+    """Numbers that stand side by side: float32 all of them where one is no whole number."""
+    leaves = [_leaf(column.type) for column in columns]
+    for leaf, column, name in zip(leaves, columns, names, strict=True):
+        if not _is_number(leaf):
+            raise DataError(
+                f"column {name!r} is {column.type}, not numbers: numbers, booleans, lists of them, "
+                "vectors and binary (one byte a value) are"
+            )
+    if floats or any(pa.types.is_floating(leaf) or pa.types.is_decimal(leaf) for leaf in leaves):
+        return [
+            column if _is_bytes(leaf) else _floats(column, leaf)
+            for leaf, column in zip(leaves, columns, strict=True)
+        ]
+    return columns
+
+
+def _floats(column: pa.Array, leaf: pa.DataType) -> pa.Array:
+    if pa.types.is_decimal(leaf):  # by its digits: rounded once, as Spark does
+        column = column.cast(_with_leaf(column.type, pa.string()))
+    return column.cast(_with_leaf(column.type, pa.float32()), safe=False)
+
+
+def _leaf(kind: pa.DataType) -> pa.DataType:
+    while _is_list(kind):
+        kind = kind.value_type
+    return kind
+
+
+def _with_leaf(kind: pa.DataType, leaf: pa.DataType | None) -> pa.DataType:
+    """The type with another type of number inside, and lists of fixed size as plain ones."""
+    if not _is_list(kind):
+        return leaf or kind
+    inner = _with_leaf(kind.value_type, leaf)
+    return pa.large_list(inner) if pa.types.is_large_list(kind) else pa.list_(inner)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    types = pa.types
+    known = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    return _is_bytes(kind) or any(is_kind(kind) for is_kind in known)
