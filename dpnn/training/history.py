@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from math import isfinite
+from statistics import median
 from typing import Any, NamedTuple
 
 from dpnn.engines.protocol import Costs
@@ -127,6 +128,6 @@ def advice(row: dict[str, Any]) -> str | None:
 
 
 def overall(costs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The ledger of many epochs: means of the milliseconds, the last one's slowest shard."""
+    """The ledger of many epochs: medians of the milliseconds, the last one's slowest shard."""
     times = ("send", "compute", "wait", "sum", "update", "rest")
-    return {**costs[-1], **{name: sum(row[name] for row in costs) / len(costs) for name in times}}
+    return {**costs[-1], **{name: median(row[name] for row in costs) for name in times}}

@@ -17,10 +17,10 @@ from dpnn.engines.protocol import Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.nn.more import metrics, normalization
 from dpnn.training.checkpoints import Checkpoint
-from dpnn.training.checks import check_passes, check_weights
 from dpnn.training.events import EngineChosen, EpochDone, FitEnded, FitStarted, StepDone, Watchers
 from dpnn.training.feed import Feed
 from dpnn.training.history import Choice
+from dpnn.training.passes import check_passes, check_weights
 from dpnn.training.runner import Runner
 from dpnn.training.state import State
 from dpnn.training.update import Update

@@ -53,5 +53,7 @@ class Result:
 
 
 def _told(choice: Choice) -> str:
-    since = f"from epoch {choice.epoch + 1} step {choice.step + 1} on: "
-    return f"{since if choice.epoch or choice.step else ''}{choice.engine}: {choice.reason}"
+    if choice.epoch or choice.step:
+        since = f"from epoch {choice.epoch + 1} step {choice.step + 1} on"
+        return f"{choice.engine} {since}: {choice.reason}"
+    return choice.reason

@@ -57,7 +57,7 @@ def test_the_fall_back_repeats_the_step_and_is_told(monkeypatch):
     assert list(result.engines) == heard
     assert (result.engine, result.history["engine"]) == ("job", ["resident", "job", "job"])
     assert np.array_equal(result.model.weights, expected.model.weights)
-    assert "from epoch 2 step 3 on: job: 2 of 3 tasks came" in repr(result)
+    assert "job from epoch 2 step 3 on: 2 of 3 tasks came" in repr(result)
 
 
 def test_the_second_engine_is_closed_where_it_cannot_go_on_either(monkeypatch):

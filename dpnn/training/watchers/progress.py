@@ -58,6 +58,7 @@ class Lines:
 
     def line(self, event: EpochDone, width: int | None = None) -> str:
         """The epoch's line, with the time that is left or, at the end, that it took."""
+        self.pace.mark(event.epoch)
         pace, rate = self.pace, event.rows / max(event.seconds, 1e-9)
         if event.epoch < pace.epochs and event.state.stopped is None:
             time = f"{words.clock(pace.left(event.epoch))} left"

@@ -10,22 +10,28 @@ from dpnn.training.events import EngineChosen, FitEnded, FitStarted
 from dpnn.training.history import advice, overall
 from dpnn.training.tables import number
 
+RECENT = 3  # epochs, by which the time that is left is judged
 BESIDE = ("epoch", "seconds", "costs", "engine")  # of an epoch's figures: no loss and no metric
 
 
 class Pace:
-    """How fast a fit gets on, from its first step on."""
+    """How fast a fit gets on: as in its last epochs, for the first takes its time to begin."""
 
     def __init__(self, started: FitStarted) -> None:
-        self.epochs, self.steps, self.rows = started.epochs, started.steps, started.rows["train"]
-        self._first = started.epoch * started.steps + started.step
+        self.epochs, self.steps = started.epochs, started.steps
         self._start = perf_counter()
+        self._marks = [(started.epoch * started.steps + started.step, self._start)]
+
+    def mark(self, epoch: int) -> None:
+        """An epoch is done, validation and all."""
+        self._marks.append((epoch * self.steps, perf_counter()))
 
     def left(self, epoch: int, step: int = 0) -> float:
         """Seconds until the end, once `epoch` epochs and `step` steps are done."""
-        done = epoch * self.steps + step
-        lasted, all_steps = perf_counter() - self._start, self.epochs * self.steps
-        return lasted / max(done - self._first, 1) * (all_steps - done)
+        done, now = epoch * self.steps + step, perf_counter()
+        before = [mark for mark in self._marks if mark[0] < done]
+        since, start = (before[1:] or before)[-RECENT:][0]
+        return (now - start) / (done - since) * (self.epochs * self.steps - done)
 
     def lasted(self) -> float:
         return perf_counter() - self._start

@@ -1,7 +1,11 @@
 """An epoch in a line: what matters most is there however narrow the terminal."""
 
+import numpy as np
 import pytest
 
+from dpnn.training.events import FitStarted
+from dpnn.training.state import State
+from dpnn.training.watchers import words
 from dpnn.training.watchers.words import clock, count, epoch_line
 
 FIGURES = {
@@ -44,3 +48,21 @@ def test_counts_and_clocks():
     found = [count(n) for n in (7, 850, 1234, 12_345, 99_960, 999_499, 999_600, 4.56e6, 2e10)]
     assert found == ["7", "850", "1.23k", "12.3k", "100k", "999k", "1.00M", "4.56M", "20G"]
     assert [clock(s) for s in (7, 754, 11_045)] == ["0:07", "12:34", "3:04:05"]
+
+
+def test_the_time_left_is_judged_by_the_last_epochs(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(words, "perf_counter", lambda: now[0])
+    pace = words.Pace(FitStarted(State(np.zeros(1), {}), 10, 0, 0, 4, {}, 1))
+    now[0] = 5.0
+    assert pace.left(0, 1) == 5 * 39
+    now[0] = 20.0  # the first epoch takes 20 seconds: the engine begins
+    pace.mark(1)
+    assert pace.left(1) == 20 / 4 * 36
+    for epoch in range(2, 7):  # the others take 4
+        now[0] += 4
+        pace.mark(epoch)
+        assert pace.left(epoch) == 4 * (10 - epoch)
+    now[0] += 1
+    assert pace.left(6, 1) == 15
+    assert pace.lasted() == 41

@@ -1,4 +1,4 @@
-"""What can be known to go wrong before the first step. Driver."""
+"""Passes that a layer could not train on, and weights too small: refused. Driver."""
 
 from __future__ import annotations
 
