@@ -5,6 +5,9 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -402,3 +405,75 @@ def test_a_model_that_would_not_come_back_is_not_saved(tmp_path):
     with pytest.raises((ValueError, TypeError)):
         model.save(tmp_path / "m")
     assert not (tmp_path / "m").exists()
+
+
+def test_a_path_that_names_a_folder_is_refused(tmp_path):
+    with pytest.raises(IsADirectoryError, match=r"models/ names a folder: name a file in it, e\.g"):
+        trained().save(f"{tmp_path}/models/")
+    with pytest.raises(IsADirectoryError, match="is a directory: name a file in it"):
+        trained().save(tmp_path)
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_a_layer_of_ones_own_asks_for_its_module(tmp_path):
+    (tmp_path / "my_layers.py").write_text(
+        "from dpnn import nn\n\n\nclass Half(nn.Layer):\n"
+        "    def forward(self, p, x, ctx):\n        return x * 0.5, None\n"
+    )
+    make = (
+        "import sys, my_layers; from dpnn import TrainedModel, nn\n"
+        "net = nn.Sequential(my_layers.Half(), nn.Dense(1)).build((2,))\n"
+        "TrainedModel(net, nn.MeanSquaredError()).save('m')\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    env = {**os.environ, "PYTHONPATH": paths}
+    subprocess.run([sys.executable, "-c", make], check=True, cwd=tmp_path, env=env)
+    with pytest.raises(
+        ValueError,
+        match=r"m needs the class Half, which is not imported: import my_layers first "
+        r"\(jobs: --import my_layers\)$",
+    ):
+        load(tmp_path / "m")
+    use = "import my_layers; from dpnn import load; print(load('m').network.layer)"
+    found = subprocess.run(
+        [sys.executable, "-c", use], check=True, cwd=tmp_path, env=env, capture_output=True
+    )
+    assert b"Half()" in found.stdout
+
+
+def test_a_file_of_format_1_is_read(tmp_path):
+    path, model = tmp_path / "m", trained()
+    model.save(path)
+
+    def old(metadata):
+        metadata["format_version"] = "1"
+        metadata["crc32"] = f"{zlib.crc32(model.weights.tobytes()):08x}"
+        del metadata["checksum"], metadata["classes"]
+
+    rewritten(path, old)
+    assert load(path).predict(X).tobytes() == model.predict(X).tobytes()
+    rewritten(path, lambda metadata: metadata.update(crc32="00000000"))
+    with pytest.raises(ValueError, match="does not match its checksum"):
+        load(path)
+
+
+def test_loading_takes_time_as_layers_not_as_their_square(tmp_path):
+    def calls(layers):
+        """Function calls of one load: they do not depend on how busy the machine is."""
+        network = nn.Sequential(*[nn.Dense(1)] * layers).build((1,))
+        TrainedModel(network, nn.MeanSquaredError()).save(tmp_path / "m")
+        count = 0
+
+        def tick(*_):
+            nonlocal count
+            count += 1
+
+        sys.setprofile(tick)
+        try:
+            load(tmp_path / "m")
+        finally:
+            sys.setprofile(None)
+        return count
+
+    few, many = calls(200), calls(800)
+    assert many < 5 * few
