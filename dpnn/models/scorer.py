@@ -18,7 +18,7 @@ from dpnn.data.checks import DataError
 from dpnn.data.shards import Arrays
 from dpnn.models import outputs
 from dpnn.models.tables import Wanted
-from dpnn.nn.core.model import each, length
+from dpnn.nn.core.network import each, length
 
 BATCH = 1000  # rows of one forward pass: ten to a batch of Spark's, so that both cut rows alike
 _KEPT = 4  # networks that a Python worker keeps

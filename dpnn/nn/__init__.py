@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from dpnn.nn.core.activations import ReLU, Sigmoid, Tanh
 from dpnn.nn.core.attention import MultiHeadAttention
-from dpnn.nn.core.compose import Concatenate, Input, Residual, Sequential
+from dpnn.nn.core.compose import Residual, Sequential
 from dpnn.nn.core.conv import Conv2D
 from dpnn.nn.core.dense import Dense, Embedding
 from dpnn.nn.core.gradcheck import gradient_check
 from dpnn.nn.core.layer import Context, Layer, ShapeError
 from dpnn.nn.core.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
-from dpnn.nn.core.model import Network
+from dpnn.nn.core.network import Network
 from dpnn.nn.core.norm import BatchNorm, LayerNorm
 from dpnn.nn.core.optim import SGD, Adam, AdamW, Evaluation, Optimizer, Schedule
 from dpnn.nn.core.optim import clip_by_global_norm
 from dpnn.nn.core.params import Layout, Param
+from dpnn.nn.core.recurrent import LSTM
 from dpnn.nn.core.shaping import Dropout, Flatten, Rescale
 from dpnn.nn.core.spec import find, from_spec, nearest, to_spec
 from dpnn.nn.kernels.arrays import array_module
-from dpnn.nn.more.layers import GELU, Add, Conv1D, LeakyReLU, PositionalEmbedding, Reshape, SiLU
+from dpnn.nn.more.branches import Add, Concatenate, Input
+from dpnn.nn.more.layers import GELU, Conv1D, LeakyReLU, PositionalEmbedding, Reshape, SiLU
 from dpnn.nn.more.layers import Softmax
 from dpnn.nn.more import elsewhere as _elsewhere
 from dpnn.nn.more.lbfgs import LBFGS
@@ -31,7 +33,7 @@ from dpnn.nn.more.losses import Huber, MeanAbsoluteError, Poisson, Quantile
 from dpnn.nn.more.normalization import Normalization
 from dpnn.nn.more.optimizers import LAMB, Adagrad, Lion, RMSProp
 from dpnn.nn.more.pooling import AveragePool2D, GlobalAveragePool, MaxPool2D
-from dpnn.nn.more.recurrent import GRU, LSTM
+from dpnn.nn.more.recurrent import GRU
 from dpnn.nn.more.schedules import CosineDecay, ExponentialDecay, OneCycle, ReduceOnPlateau
 from dpnn.nn.more.schedules import StepDecay, Warmup
 

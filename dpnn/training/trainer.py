@@ -11,7 +11,7 @@ from dpnn.data.roles import Columns
 from dpnn.models.model import TrainedModel
 from dpnn.nn.core.fields import is_number
 from dpnn.nn.core.spec import plain
-from dpnn.nn.more import normalization
+from dpnn.nn.more import checks, normalization
 from dpnn.training.events import handlers
 from dpnn.training.feed import feed
 from dpnn.training.loop import Fit
@@ -125,7 +125,7 @@ class Trainer:
             if self.engine == "local":
                 source = source.fetched()
             network = _built(self, source.input_shape)
-            network.check(self.loss)
+            checks.check(network, self.loss)
             normalization.check(network.context)
             source.check(network, self.loss)
             fit = Fit(self, network, source)

@@ -1,12 +1,13 @@
 """What a user did wrong, said with the layer's name and the numbers."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
 
 from dpnn import nn
+from dpnn.nn.core.fields import Limit
 
 LAYERS = [
     (nn.Dense(2), (), "expected x of shape"),
@@ -68,7 +69,7 @@ REFUSED = [
     (lambda: nn.Quantile(2.0), "Quantile.q"),
     (lambda: nn.Huber(-1.0), "Huber.delta"),
     (lambda: nn.SGD(-0.1), "SGD.learning_rate"),
-    (lambda: nn.SGD("0.1"), "SGD.learning_rate takes numbers from 0, not '0.1'"),
+    (lambda: nn.SGD("0.1"), "SGD.learning_rate takes numbers from 0 or a Schedule, not '0.1'"),
     (lambda: nn.Adam(float("nan")), "Adam.learning_rate"),
     (lambda: nn.Adam(beta1=1.0), "Adam.beta1"),
     (lambda: nn.SGD(0.1, momentum=1.5), "SGD.momentum"),
@@ -81,11 +82,20 @@ REFUSED = [
     (lambda: nn.Dense(3, initializer=5), "Dense.initializer takes a text, not 5"),
     (lambda: nn.Rescale("1/16"), "Rescale.scale takes numbers, not '1/16'"),
     (lambda: nn.Warmup(0.1, 5, then=0.05), "Warmup.then takes a Schedule, not 0.05"),
-    (lambda: nn.Adam((0.1, 0.2)), r"Adam.learning_rate takes numbers from 0, not \(0.1, 0.2\)"),
-    (lambda: nn.Adam(None), "Adam.learning_rate takes numbers from 0, not None"),
-    (lambda: nn.Adam(nn.Dense(3)), "Adam.learning_rate takes numbers from 0, not Dense"),
+    (
+        lambda: nn.Adam((0.1, 0.2)),
+        r"Adam.learning_rate takes numbers from 0 or a Schedule, not \(0.1, 0.2\)",
+    ),
+    (lambda: nn.Adam(None), "Adam.learning_rate takes numbers from 0 or a Schedule, not None"),
+    (
+        lambda: nn.Adam(nn.Dense(3)),
+        "Adam.learning_rate takes numbers from 0 or a Schedule, not Dense",
+    ),
     (lambda: nn.Reshape(12), "Reshape.shape takes a list of whole numbers from 1, not 12"),
-    (lambda: nn.Conv2D(2, (3,)), r"Conv2D.kernel_size takes whole numbers from 1, not \(3,\)"),
+    (
+        lambda: nn.Conv2D(2, (3,)),
+        r"kernel_size takes whole numbers from 1 or a list of 2 whole numbers from 1, ",
+    ),
     (lambda: nn.Conv1D(3, 3, padding="full"), "Conv1D.padding takes 'valid' or 'same', not 'full'"),
     (lambda: nn.ReduceOnPlateau(0.1, minimum=0.5), "a rate above 0 and a minimum up to it"),
     (lambda: nn.LBFGS(weight_decay=0.1), "it has no weight_decay"),
@@ -98,7 +108,22 @@ def test_fields_that_cannot_be(make: Callable[[], object], message: str) -> None
         make()
 
 
-def test_fields_of_other_names_take_what_they_like() -> None:
+def test_fields_of_a_users_own_take_what_they_like() -> None:
+    class Shift(nn.Layer):
+        rate: float = -1.0
+        units: int = -2
+        heads: Literal["a", -1] = -1
+
+    assert nn.from_spec(nn.to_spec(Shift(-3.0, -4))) == Shift(-3.0, -4)
+    with pytest.raises(ValueError, match=r"Shift\.rate takes numbers, not 'x'"):
+        Shift("x")
+
+    class Bounded(nn.Layer):
+        tilt: Annotated[float, Limit(-1, 1), "radians"] = 0.0
+
+    with pytest.raises(ValueError, match=r"Bounded\.tilt takes numbers from -1 up to 1, not 1"):
+        Bounded(1)
+
     class Shifted(nn.Layer):
         axis: int = 0
         pads: tuple[int, ...] = (0, -1)

@@ -48,7 +48,6 @@ def test_softmax_cross_entropy_over_the_whole_range(smoothing: float) -> None:
     loss = nn.SoftmaxCrossEntropy(label_smoothing=smoothing)
     found, gradient = loss_of(loss, z, y)
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-38 if not smoothing else 1e-6)
-    tiny = 1e-7 if smoothing else 1e-38
     others = 2 / (2 + np.exp(np.maximum(wide[:, 1], -200)))
     np.testing.assert_allclose(
         gradient[:, 1],

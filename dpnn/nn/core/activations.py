@@ -1,94 +1,68 @@
-"""Activations, elementwise but for Softmax: x (B, …) -> y (B, …)."""
+"""Activations, elementwise: x (B, …) -> y (B, …)."""
 
 from types import ModuleType
 
-import numpy as np
-
-from dpnn.nn.core.layer import Cache, Context, Layer, Views
-from dpnn.nn.kernels.arrays import Array, blocks
+from dpnn.nn.core.layer import Layer
+from dpnn.nn.kernels import Array, in_blocks, sigmoid
 
 
 class Elementwise(Layer, base=True):
-    """y = value(x), number by number, in blocks that stay in the cache with their temporaries."""
+    """y = f(x), number by number; dx = f'(x) dy."""
 
     def value(self, x: Array, y: Array, xp: ModuleType) -> None:
-        """Fill y."""
+        """Fill y = f(x)."""
 
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        """dy/dx."""
+    def derivative(self, x: Array, y: Array, dx: Array, xp: ModuleType) -> None:
+        """Fill dx = f'(x), from x and y = f(x)."""
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         x = ctx.floats(x)
         y = ctx.empty("y", x.shape)
-        flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-        for some in blocks(ctx.xp, x.size):
-            self.value(flat_x[some], flat_y[some], ctx.xp)
-        return y, (flat_x, flat_y)
+        for x_part, y_part in in_blocks(ctx.xp, x, y):
+            self.value(x_part, y_part, ctx.xp)
+        return y, (x, y)
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p, g, cache, dy, ctx):
+        x, y = cache
         dx = ctx.empty("dx", dy.shape)
-        (x, y), flat_dx, flat_dy = cache, dx.reshape(-1), dy.reshape(-1)
-        for some in blocks(ctx.xp, dy.size):
-            slope = self.slope(x[some], y[some], ctx.xp)
-            ctx.xp.multiply(flat_dy[some], slope, out=flat_dx[some])
+        for x_part, y_part, dx_part, dy_part in in_blocks(ctx.xp, x, y, dx, dy):
+            self.derivative(x_part, y_part, dx_part, ctx.xp)
+            dx_part *= dy_part
         return dx
 
 
 class ReLU(Elementwise):
-    """y = max(x, 0)."""
+    """y = max(x, 0);  dy/dx = 1 where x > 0, else 0."""
 
     activation = "relu"
 
-    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+    def value(self, x, y, xp):
         xp.maximum(x, 0, out=y)
 
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        return x > 0
+    def derivative(self, x, y, dx, xp):
+        xp.greater(x, 0, out=dx)
 
 
 class Sigmoid(Elementwise):
-    """y = 1 / (1 + exp(-x))."""
+    """y = σ(x) = 1 / (1 + exp(-x));  dy/dx = σ(x) σ(-x)."""
 
     probabilities = True
 
-    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
-        sigmoid(x, y, xp)
+    def value(self, x, y, xp):
+        sigmoid(x, y)
 
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        rest = sigmoid(-x, xp.empty_like(x), xp)  # 1 - y would round it away
-        rest *= y
-        return rest
+    def derivative(self, x, y, dx, xp):
+        xp.negative(x, out=dx)
+        sigmoid(dx, dx)
+        dx *= y
 
 
 class Tanh(Elementwise):
-    """y = tanh(x)."""
+    """y = tanh(x);  dy/dx = 1 - y²."""
 
-    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+    def value(self, x, y, xp):
         xp.tanh(x, out=y)
 
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        return 1 - y * y
-
-
-def sigmoid(x: Array, y: Array, xp: ModuleType) -> Array:
-    """y = 1 / (1 + exp(-x)), filled and returned; exact to rounding at both ends."""
-    xp.negative(x, out=y)
-    with np.errstate(over="ignore"):  # 1 / inf is the 0 that is meant
-        xp.exp(y, out=y)
-    y += 1
-    return xp.divide(1, y, out=y)
-
-
-def softmax(x: Array, xp: ModuleType) -> Array:
-    """In place, along the last axis."""
-    x -= x.max(axis=-1, keepdims=True)
-    xp.exp(x, out=x)
-    x /= x.sum(axis=-1, keepdims=True)
-    return x
-
-
-def softmax_backward(y: Array, dy: Array, xp: ModuleType) -> Array:
-    """dx = y (dy - Σ y dy), in place of dy."""
-    dy -= xp.einsum("...i,...i->...", y, dy)[..., None]
-    dy *= y
-    return dy
+    def derivative(self, x, y, dx, xp):
+        xp.square(y, out=dx)
+        xp.subtract(1, dx, out=dx)

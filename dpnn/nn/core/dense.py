@@ -3,61 +3,71 @@
 B batch, I in, O out, … any axes between (each position is a row of its own).
 """
 
-from dpnn.nn.core.layer import Cache, Context, Layer, Params, Rows, Views, expect, numbered
+from dpnn.nn.core.fields import Count
+from dpnn.nn.core.layer import Layer, expect, matrix, numbered
 from dpnn.nn.core.params import Param
-from dpnn.nn.kernels.arrays import Array, blocks
+from dpnn.nn.kernels import scatter_add, sum_rows
 
 
 class Dense(Layer):
-    """Affine map, y = x W + b:  x (B, …, I) -> y (B, …, O)."""
+    """Affine map, y = x W + b:  x (B, …, I) -> y (B, …, O).
 
-    units: int
+    dW = xᵀ dy (I, O),  db = Σ dy (O,),  dx = dy Wᵀ (B, …, I).
+    """
+
+    units: Count
     bias: bool = True
     initializer: str = "auto"
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    def shapes(self, x, ctx):
         *others, size = expect(x, "…, I")
-        bias = {"b": Param((self.units,))} if self.bias else {}
-        return {"W": Param((size, self.units), self.initializer), **bias}, (*others, self.units)
+        params = {"W": Param((size, self.units), self.initializer)}
+        if self.bias:
+            params["b"] = Param((self.units,))
+        return params, (*others, self.units)
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         x = ctx.floats(x)
         y = ctx.empty("y", (*x.shape[:-1], self.units))
-        ctx.xp.dot(x.reshape(-1, x.shape[-1]), p["W"], out=y.reshape(-1, self.units))  # (B, O)
+        ctx.xp.dot(matrix(x), p["W"], out=matrix(y))
         if self.bias:
             y += p["b"]
         return y, x
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array | None:
-        x, rows = cache, dy.reshape(-1, self.units)
-        ctx.xp.dot(x.reshape(-1, x.shape[-1]).T, rows, out=g["W"])  # (I, O)
+    def backward(self, p, g, cache, dy, ctx):
+        x, dy = matrix(cache), matrix(dy)
+        ctx.xp.dot(x.T, dy, out=g["W"])
         if self.bias:
-            ctx.add_rows(rows, g["b"])  # (O,)
+            sum_rows(dy, out=g["b"])
         if not ctx.needs_dx:
             return None
-        dx = ctx.empty("dx", x.shape)
-        ctx.xp.dot(rows, p["W"].T, out=dx.reshape(-1, x.shape[-1]))  # (B, I)
+        dx = ctx.empty("dx", cache.shape)
+        ctx.xp.dot(dy, p["W"].T, out=matrix(dx))
         return dx
 
 
 class Embedding(Layer):
-    """y = W[x]:  numbers x (B, …) from 0 to words - 1 -> their rows y (B, …, O)."""
+    """y = W[x]:  numbers x (B, …) from 0 to words - 1 -> their rows y (B, …, O).
 
-    words: int
-    units: int
+    dW[w] = Σ dy over the places where x = w.
+    """
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        return {"W": Param((self.words, self.units), "normal")}, (*expect(x, "…"), self.units)
+    words: Count
+    units: Count
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def shapes(self, x, ctx):
+        table = Param((self.words, self.units), "normal")
+        return {"W": table}, (*expect(x, "…"), self.units)
+
+    def forward(self, p, x, ctx):
         ids = numbered(x, self.words, ctx.name or "Embedding")
         y = ctx.empty("y", (*x.shape, self.units))
-        ctx.xp.take(p["W"], ids, axis=0, out=y.reshape(-1, self.units))
+        ctx.xp.take(p["W"], ids, axis=0, out=matrix(y))
         return y, ids
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> None:
-        rows, table = dy.reshape(-1, self.units), g["W"].reshape(-1)
-        table.fill(0)
-        for some in blocks(ctx.xp, *rows.shape):  # NumPy adds whole rows several times more slowly
-            places = cache[some, None] * self.units + ctx.xp.arange(self.units)
-            ctx.xp.add.at(table, places.reshape(-1), rows[some].reshape(-1))
+    def backward(self, p, g, cache, dy, ctx):
+        g["W"].fill(0)
+        scatter_add(g["W"], cache, matrix(dy))
+
+    def multiply_adds(self, ctx):
+        return 0

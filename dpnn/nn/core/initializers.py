@@ -9,6 +9,7 @@ from math import prod, sqrt
 import numpy as np
 
 from dpnn.nn.core.layer import Context, Views
+from dpnn.nn.core.params import Param, Shape
 from dpnn.nn.core.spec import nearest
 
 
@@ -21,14 +22,13 @@ def initialize(place: Context, views: Views, rng: np.random.Generator, then: str
     for child in reversed(place.children):
         below = initialize(child, views, rng, below if place.layer.chained else then)
     for name, param in place.params.items():
-        views[place.prefix + name][...] = _values(param.shape, param.initial, rng, then)
+        views[place.prefix + name][...] = _values(param, rng, then)
         below = ""
     return place.layer.activation or below
 
 
-def _values(
-    shape: tuple[int, ...], initial: str | tuple[float, ...], rng: np.random.Generator, then: str
-) -> np.ndarray:
+def _values(param: Param, rng: np.random.Generator, then: str) -> np.ndarray:
+    shape, initial = param.shape, param.initial
     if not isinstance(initial, str):
         return np.repeat(initial, prod(shape) // len(initial)).reshape(shape)
     if initial == "normal":
@@ -37,16 +37,21 @@ def _values(
         return _orthogonal(rng, prod(shape[:-1]), shape[-1]).reshape(shape)
     if initial == "auto":
         initial = "he" if then == "relu" else "glorot"
+    return sqrt(3 * _variance(initial, shape)) * rng.uniform(-1, 1, shape)
+
+
+def _variance(initial: str, shape: Shape) -> float:
     fan_in, fan_out = prod(shape[:-1]), prod(shape[:-2]) * shape[-1]
     variance = {"glorot": 2 / (fan_in + fan_out), "he": 2 / fan_in, "lecun": 1 / fan_in}
     if initial not in variance:
         known = ["auto", "normal", "orthogonal", *variance]
         raise ValueError(f"unknown initializer {initial!r}{nearest(initial, known)}")
-    return sqrt(3 * variance[initial]) * rng.uniform(-1, 1, shape)
+    return variance[initial]
 
 
 def _orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
     """(rows, columns) with orthonormal rows or columns, whichever are fewer."""
-    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+    long, short = max(rows, columns), min(rows, columns)
+    q, r = np.linalg.qr(rng.standard_normal((long, short)))
     q *= np.sign(np.diag(r))
     return q if rows >= columns else q.T

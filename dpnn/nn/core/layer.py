@@ -9,6 +9,7 @@ backward(p, g, cache, dy, ctx)   -> dx; overwrites every view in g, never accumu
 `p` and `g` hold the layer's parameters and gradients by name: views of the flat vectors. Layers
 are re-entrant: all that belongs to a pass lies in the cache and the context. x and dy are read
 only. A layer made of others adds them to its context in `shapes`, and runs `ctx.children`.
+Their types stand at `Layer`, once.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from math import gcd, prod
+from math import prod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,10 +25,10 @@ import numpy as np
 
 from dpnn.nn.core.params import Param, Shape
 from dpnn.nn.core.spec import Spec
-from dpnn.nn.kernels.arrays import Array
+from dpnn.nn.kernels import Array, Buffers
 
 if TYPE_CHECKING:
-    from dpnn.nn.core.model import Network
+    from dpnn.nn.core.network import Network
 
 Cache = Any  # what a layer's forward keeps for its backward
 Rows = Any  # the shape of one row, or {input: shape}
@@ -43,19 +43,26 @@ class ShapeError(ValueError):
 def expect(x: Rows, axes: str) -> Shape:
     """x, or ShapeError where it has not the axes named in `axes`: "T, C" or "…, C"."""
     names = axes.split(", ")
-    least = len(names) - (names[0] == "…")
-    if isinstance(x, dict) or 0 in x or len(x) < least or (len(x) > least and names[0] != "…"):
+    more = names[0] == "…"
+    least = len(names) - more
+    if isinstance(x, dict) or 0 in x or len(x) < least or (len(x) > least and not more):
         raise ShapeError(f"expected x of shape (B, {axes}), got rows of {x}")
     return x
 
 
 def numbered(x: Array, count: int, name: str) -> Array:
     """x (…) as integers (N,); ValueError where one is not a whole number from 0 to count - 1."""
-    given, numbers = x.reshape(-1), x.reshape(-1).astype(int)
+    given = x.reshape(-1)
+    numbers = given.astype(int)
     wrong = (numbers != given) | (numbers < 0) | (numbers >= count)
     if wrong.any():
         raise ValueError(f"{name} takes whole numbers from 0 to {count - 1}, not {given[wrong][0]}")
     return numbers
+
+
+def matrix(x: Array) -> Array:
+    """x (…, C) as (N, C): each position is a row of its own."""
+    return x.reshape(-1, x.shape[-1])
 
 
 class Layer(Spec, base=True):
@@ -74,34 +81,41 @@ class Layer(Spec, base=True):
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
         """dx, or None where nothing needs it."""
 
-    def least_rows(self, x: Rows) -> int:
-        """How many rows of shape x a pass of training needs at least, where it has any."""
-        return 1
-
     def build(self, input_shape: Rows, seed: int = 0, dtype: Any = np.float32) -> Network:
         """A network of this layer for rows of `input_shape`, with fresh weights."""
-        from dpnn.nn.core.model import Network
+        from dpnn.nn.core.network import Network
 
         return Network(self, input_shape, dtype=dtype).init(seed)
 
     def summary(self, input_shape: Rows) -> str:
         """A table of all layers: output shapes, parameters, multiply-adds per row."""
-        return import_module("dpnn.nn.core.summary").table(self.build(input_shape))
+        from dpnn.nn.core.summary import table
+
+        return table(self.build(input_shape))
+
+    def least_rows(self, x: Rows) -> int:
+        """How many rows of shape x a pass of training needs at least, where it has any."""
+        return 1
+
+    def multiply_adds(self, ctx: Context) -> int:
+        """How many a row takes in matrix products, forward: each position times each matrix."""
+        matrices = [param for param in ctx.params.values() if len(param.shape) > 1]
+        return sum(prod(ctx.y[:-1]) * prod(param.shape) for param in matrices)
 
 
 @dataclass
-class Run:
+class Pass:
     """What all layers of one pass share."""
 
     xp: ModuleType
     dtype: np.dtype
     training: bool = False
-    key: tuple[int, ...] = ()  # (seed, epoch, step, shard, chunk): randomness hangs on it alone
+    key: tuple[int, ...] = ()  # (seed, epoch, step, shard, chunk): all that randomness depends on
     inputs: Any = None  # the network's x; while it is built, the shapes of its rows
     moments: list[Array] | None = None  # where a Normalization puts its sums, if they are wanted
 
 
-class Context:
+class Context(Buffers):
     """One layer in its place: its name, parameters, children, randomness and buffers.
 
     x and y are the shapes of its rows, going in and coming out. needs_dx is False where nothing
@@ -110,28 +124,28 @@ class Context:
     """
 
     def __init__(
-        self, layer: Layer, x: Rows, run: Run, needs_dx: bool = False, name: str = ""
+        self, layer: Layer, x: Rows, run: Pass, needs_dx: bool = False, name: str = ""
     ) -> None:
-        self.layer, self.x, self.run, self.needs_dx, self.name = layer, x, run, needs_dx, name
-        self.xp, self.dtype, self.prefix = run.xp, run.dtype, f"{name}." if name else ""
+        super().__init__(run.xp, run.dtype)
+        self.layer, self.x, self.run = layer, x, run
+        self.needs_dx, self.name = needs_dx, name
+        self.prefix = f"{name}." if name else ""
         self.children: list[Context] = []
-        self._trained_child = False
-        self._memory: dict[Any, Array] = {}
-        self._views: dict[Any, Array] = {}
+        self.trained = False
         self.params, self.y = layer.shapes(x, self)
-        own = any(param.momentum is None for param in self.params.values())
-        self.trained: bool = own or self._trained_child
+        self.trained |= any(param.momentum is None for param in self.params.values())
 
     def add(self, name: str, layer: Layer, x: Rows) -> Rows:
         """A new child for rows of shape x; returns its output's shape."""
-        needs_dx = self.needs_dx or (self.layer.chained and self._trained_child)
+        needs_dx = self.needs_dx or (self.layer.chained and self.trained)
         try:
-            self.children.append(Context(layer, x, self.run, needs_dx, self.prefix + name))
+            child = Context(layer, x, self.run, needs_dx, self.prefix + name)
         except ShapeError as error:
             join = " " if str(error).startswith("expected") else "."
             raise ShapeError(f"{name}{join}{error}") from None
-        self._trained_child |= self.children[-1].trained
-        return self.children[-1].y
+        self.children.append(child)
+        self.trained |= child.trained
+        return child.y
 
     def walk(self) -> Iterator[Context]:
         """This place and all below it, in order."""
@@ -151,40 +165,7 @@ class Context:
     def backward(self, dy: Array) -> Any:
         return self.layer.backward(self._p, self._g, self._cache, dy, self)
 
-    def empty(self, tag: str, shape: Shape, dtype: Any = None) -> Array:
-        """The buffer `tag`, uninitialised, reused from pass to pass."""
-        view = self._views.get((tag, shape, dtype))
-        if view is None:
-            size, memory = prod(shape), self._memory.get((tag, dtype))
-            if memory is None or memory.size < size:
-                memory = self.xp.empty(size, self.dtype if dtype is None else dtype)
-                self._memory[tag, dtype] = memory
-                self._views.clear()
-            elif len(self._views) > 256:  # batches of ever new sizes
-                self._views.clear()
-            self._views[tag, shape, dtype] = view = memory[:size].reshape(shape)
-        return view
-
-    def floats(self, x: Array, tag: str = "floats") -> Array:
-        """`x`, or where its dtype is another (integers, float64) a converted copy in a buffer."""
-        return x if x.dtype == self.dtype else self.copy(x, tag)
-
-    def copy(self, x: Array, tag: str) -> Array:
-        """`x`, also a view of any strides, as one piece of memory: the buffer `tag`."""
-        out = self.empty(tag, x.shape)
-        self.xp.copyto(out, x, casting="unsafe")
-        return out
-
-    def add_rows(self, rows: Array, out: Array) -> None:
-        """Σ over the rows (N, C) into out (C,): as a product, many times faster than a sum.
-
-        A product adds row after row: of more than a thousand rows, several are laid side by side
-        (as far as powers of two divide their number), so that rounding errors don't pile up.
-        """
-        wide = rows.reshape(-1, out.size * gcd(len(rows), 1 << max(len(rows).bit_length() - 10, 0)))
-        self.xp.dot(self.xp.ones(len(wide), rows.dtype), wide).reshape(-1, out.size).sum(0, out=out)
-
     def rng(self) -> np.random.Generator:
-        """Random numbers that hang on the pass's key and this layer's name alone."""
+        """Random numbers that depend on the pass's key and this layer's name alone."""
         words = (*self.run.key, zlib.crc32(self.name.encode()))
         return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))

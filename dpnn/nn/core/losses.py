@@ -9,11 +9,11 @@ from math import prod
 from types import ModuleType
 from typing import ClassVar
 
-from dpnn.nn.core.activations import sigmoid, softmax
-from dpnn.nn.core.layer import Context, numbered
+from dpnn.nn.core.fields import Rate, Share
+from dpnn.nn.core.layer import Context, matrix, numbered
 from dpnn.nn.core.params import Shape
 from dpnn.nn.core.spec import Spec
-from dpnn.nn.kernels.arrays import Array, array_module
+from dpnn.nn.kernels import Array, array_module, cross_entropy, sigmoid, softmax
 
 
 class Loss(Spec, base=True):
@@ -35,7 +35,7 @@ class Loss(Spec, base=True):
     def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
         """The loss of each number."""
 
-    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+    def derivative(self, z: Array, y: Array, xp: ModuleType) -> Array:
         """d value / dz."""
 
     def prediction(self, z: Array) -> Array:
@@ -43,18 +43,20 @@ class Loss(Spec, base=True):
         return z
 
     def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
-        if not same_rows(y.shape[1:], z.shape[1:]):
-            name, rows = type(self).__name__, z.shape[1:]
+        name, rows = type(self).__name__, z.shape[1:]
+        if not same_rows(y.shape[1:], rows):
             raise ValueError(f"{name} expected targets with rows of {rows}, got {y.shape[1:]}")
-        y, dz = ctx.floats(y, "y").reshape(z.shape), ctx.empty("dz", z.shape)
-        dz[...] = self.slope(z, y, ctx.xp)
+        y = ctx.floats(y, "y").reshape(z.shape)
+        dz = ctx.empty("dz", z.shape)
+        dz[...] = self.derivative(z, y, ctx.xp)
         return _weighted(self.value(z, y, ctx.xp), dz, w)
 
 
 def same_rows(targets: Shape, outputs: Shape) -> bool:
     """Whether rows of targets stand for rows of outputs: alike but for axes of 1, or one flat."""
     alike = [n for n in targets if n > 1] == [n for n in outputs if n > 1]
-    return prod(targets) == prod(outputs) and (alike or 1 in (len(targets), len(outputs)))
+    flat = 1 in (len(targets), len(outputs))
+    return prod(targets) == prod(outputs) and (alike or flat)
 
 
 def _weighted(values: Array, dz: Array, w: Array | None) -> tuple[float, Array]:
@@ -72,80 +74,69 @@ def _weighted(values: Array, dz: Array, w: Array | None) -> tuple[float, Array]:
 
 
 class SoftmaxCrossEntropy(Loss):
-    """-log softmax(z)[y]:  logits z (B, …, C), class numbers y (B, …)."""
+    """-log p[y], p = softmax(z):  logits z (B, …, C), class numbers y (B, …).  dz = p - onehot(y).
 
-    class_weights: tuple[float, ...] | None = None
-    label_smoothing: float = 0.0
+    label_smoothing s: -Σ q log p and dz = p - q, q = (1 - s) onehot(y) + s / C.
+    """
+
+    class_weights: tuple[Rate, ...] | None = None
+    label_smoothing: Share = 0.0
     task = "classes"
     logits = True
 
-    def check(self, output_shape: Shape) -> None:
+    def check(self, output_shape):
         if not output_shape or output_shape[-1] < 2:
             cure = "end the model with Dense(classes), or use BinaryCrossEntropy with Dense(1)"
             what = f"SoftmaxCrossEntropy needs one output a class, got {output_shape}"
             raise ValueError(f"{what}: {cure}")
-        if self.class_weights and output_shape != (len(self.class_weights),):
-            count = len(self.class_weights)
+        count = len(self.class_weights or ())
+        if count and output_shape != (count,):
             raise ValueError(f"class_weights has {count} entries for outputs of {output_shape}")
 
-    def row_weights(self, y: Array, w: Array | None) -> Array | None:
+    def row_weights(self, y, w):
         if self.class_weights is None:
             return w
-        own = array_module(y).asarray(self.class_weights, "float32")[y.reshape(-1).astype(int)]
+        weights = array_module(y).asarray(self.class_weights, "float32")
+        own = weights[y.reshape(-1).astype(int)]
         return own if w is None else own * w
 
-    def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
+    def prediction(self, z):
+        return softmax(z.copy())
+
+    def __call__(self, z, y, w, ctx):
         self.check(z.shape[1:])
-        xp, classes, smooth = ctx.xp, z.shape[-1], self.label_smoothing
-        logits, classes_of = z.reshape(-1, classes), numbered(y, classes, type(self).__name__)
+        right = numbered(y, z.shape[-1], "SoftmaxCrossEntropy")
         if not same_rows(y.shape[1:], z.shape[1:-1]):
             raise ValueError(f"expected class numbers of shape {z.shape[:-1]}, got {y.shape}")
-        right = (xp.arange(len(classes_of)), classes_of)
-        e = ctx.empty("dz", logits.shape)
-        xp.subtract(logits, logits.max(axis=1, keepdims=True), out=e)
-        picked = e[right]  # (B,) shifted logit of the right class
-        if smooth:
-            picked = (1 - smooth) * picked + smooth * e.mean(axis=1)
-        xp.exp(e, out=e)
-        own = e[right]
-        e[right] = 0
-        others = e.sum(axis=1)  # (B,) alone, since beside 1 what is small would be rounded away
-        values = xp.log1p(others + (own - 1)) - picked
-        e /= (others + own)[:, None]
-        e[right] = -others / (others + own)  # p - 1
-        if smooth:
-            e -= smooth / classes
-            e[right] += smooth
-        return _weighted(values, e.reshape(z.shape), self.row_weights(y, w))
-
-    def prediction(self, z: Array) -> Array:
-        return softmax(z.copy(), array_module(z))
+        dz = ctx.empty("dz", z.shape)
+        values = cross_entropy(matrix(z), right, self.label_smoothing, dz=matrix(dz))
+        return _weighted(values, dz, self.row_weights(y, w))
 
 
 class BinaryCrossEntropy(Loss):
-    """log(1 + exp(z)) - y z:  logits z, and y in [0, 1]."""
+    """log(1 + exp(z)) - y z:  logits z, and y in [0, 1].  dz = σ(z) - y."""
 
     task = "binary"
     logits = True
 
-    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
+    def value(self, z, y, xp):
         size = xp.abs(z)
         return size * xp.abs((z > 0) - y) + xp.log1p(xp.exp(-size))
 
-    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
-        yes, no = (sigmoid(signed, xp.empty_like(z), xp) for signed in (z, -z))
-        return (1 - y) * yes - y * no  # sigmoid(z) - y
+    def derivative(self, z, y, xp):
+        yes = sigmoid(z, xp.empty_like(z))
+        no = sigmoid(-z, xp.empty_like(z))  # 1 - yes would round it away
+        return (1 - y) * yes - y * no
 
-    def prediction(self, z: Array) -> Array:
-        xp = array_module(z)
-        return sigmoid(z, xp.empty_like(z), xp)
+    def prediction(self, z):
+        return sigmoid(z, z.copy())
 
 
 class MeanSquaredError(Loss):
-    """(z - y)²."""
+    """(z - y)².  dz = 2 (z - y)."""
 
-    def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
+    def value(self, z, y, xp):
         return xp.square(z - y)
 
-    def slope(self, z: Array, y: Array, xp: ModuleType) -> Array:
+    def derivative(self, z, y, xp):
         return 2 * (z - y)

@@ -3,113 +3,102 @@
 N rows (every axis but the last folded into one), C channels.
 """
 
-from math import gcd, prod
-from typing import Any
+from math import prod
 
-from dpnn.nn.core.layer import Cache, Context, Layer, Params, Rows, Views, expect
+from dpnn.nn.core.fields import Rate, Share
+from dpnn.nn.core.layer import Layer, expect, matrix
 from dpnn.nn.core.params import Param
-from dpnn.nn.kernels.arrays import Array
+from dpnn.nn.kernels import mean_columns, mean_rows, over_rows, sum_rows
 
 
 class LayerNorm(Layer):
-    """y = gamma x̂ + beta, x̂ each position's channels at mean 0, variance 1. Ba et al. 2016."""
+    """y = gamma x̂ + beta,  x̂ = (x - mean) / √(variance + ε) of each position's channels.
 
-    epsilon: float = 1e-5
+    With dx̂ = gamma dy:  dx = (dx̂ - mean(dx̂) - x̂ mean(x̂ dx̂)) / √(variance + ε).
+    x (B, …, C) -> y (B, …, C). Ba et al. 2016.
+    """
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    epsilon: Rate = 1e-5
+
+    def shapes(self, x, ctx):
         channels = expect(x, "…, C")[-1:]
         return {"gamma": Param(channels, (1.0,)), "beta": Param(channels)}, x
 
-    def rows(self, x: Array, ctx: Context) -> Array:
-        return x.reshape(-1, ctx.x[-1])  # (N, C)
-
-    def mean(self, x: Array, gamma: Array, ctx: Context) -> Array:
-        """Of gamma x in each row, (N, 1); a matrix product, several times faster than a sum."""
-        return ctx.xp.dot(x, (gamma / len(gamma))[:, None])
-
-    def statistics(self, p: Views, x: Array, xhat: Array, ctx: Context) -> tuple[Array, Array]:
-        """Mean and variance; x̂ becomes x - mean."""
+    def forward(self, p, x, ctx):
+        rows = matrix(ctx.floats(x))
+        xhat, y = ctx.empty("xhat", rows.shape), ctx.empty("y", rows.shape)
         ones = ctx.xp.ones_like(p["gamma"])
-        mean = self.mean(x, ones, ctx)
-        ctx.xp.subtract(x, mean, out=xhat)
-        return mean, self.mean(ctx.xp.square(xhat, out=ctx.empty("scratch", x.shape)), ones, ctx)
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        rows, y = self.rows(ctx.floats(x), ctx), ctx.empty("y", x.shape)
-        xhat, out = ctx.empty("xhat", rows.shape), self.rows(y, ctx)
-        mean, variance = self.statistics(p, rows, xhat, ctx)
-        scale = (variance + self.epsilon) ** -0.5
+        ctx.xp.subtract(rows, mean_columns(rows, ones), out=xhat)
+        variance = mean_columns(ctx.xp.square(xhat, out=y), ones)
+        scale = (variance + self.epsilon) ** -0.5  # (N, 1)
         xhat *= scale
-        ctx.xp.multiply(xhat, _wide(p["gamma"], xhat, ctx), out=out)
-        out += _wide(p["beta"], xhat, ctx)
-        return y, (xhat, scale, mean, variance)
+        ctx.xp.multiply(xhat, p["gamma"], out=y)
+        y += p["beta"]
+        return y.reshape(x.shape), (xhat, scale)
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
-        xhat, scale, *_ = cache
-        rows, dx = self.rows(dy, ctx), ctx.empty("dx", dy.shape)
-        dxhat, scratch = self.rows(dx, ctx), ctx.empty("scratch", xhat.shape)
-        ctx.xp.multiply(rows, xhat, out=scratch)
-        ctx.add_rows(scratch.reshape(-1, ctx.x[-1]), g["gamma"])
-        ctx.add_rows(rows.reshape(-1, ctx.x[-1]), g["beta"])
-        # dx = scale (dx̂ - mean(dx̂) - x̂ mean(x̂ dx̂)), dx̂ = gamma dy
-        along = self.mean(scratch, p["gamma"], ctx)
-        ctx.xp.multiply(rows, _wide(p["gamma"], xhat, ctx), out=dxhat)
-        dxhat -= self.mean(rows, p["gamma"], ctx)
-        dxhat -= ctx.xp.multiply(xhat, along, out=scratch)
-        dxhat *= scale
-        return dx
+    def backward(self, p, g, cache, dy, ctx):
+        xhat, scale = cache
+        rows, gamma = matrix(dy), p["gamma"]
+        dx, scratch = ctx.empty("dx", rows.shape), ctx.empty("scratch", rows.shape)
+        ctx.xp.multiply(xhat, rows, out=scratch)
+        sum_rows(scratch, out=g["gamma"])
+        sum_rows(rows, out=g["beta"])
+        ctx.xp.multiply(rows, gamma, out=dx)  # dx̂
+        dx -= mean_columns(rows, gamma)  # mean(dx̂)
+        along = mean_columns(scratch, gamma)  # mean(x̂ dx̂)
+        dx -= ctx.xp.multiply(xhat, along, out=scratch)
+        dx *= scale
+        return dx.reshape(dy.shape)
 
 
-class BatchNorm(LayerNorm):
-    """y = gamma x̂ + beta, x̂ each channel at mean 0, variance 1 over the shard's own batch.
+class BatchNorm(Layer):
+    """y = gamma x̂ + beta,  x̂ = (x - mean) / √(variance + ε) of each channel over the batch.
 
-    Running means of both serve outside of training; their batch sums travel with the gradients.
-    Ioffe & Szegedy 2015.
+    dx = gamma (dy - mean(dy) - x̂ mean(x̂ dy)) / √(variance + ε) while training, when the batch is
+    the shard's own. Outside of it running means of both serve, as constants: both means in dx are
+    0. Their batch sums travel with the gradients. Ioffe & Szegedy 2015.
     """
 
-    momentum: float = 0.9
+    epsilon: Rate = 1e-5
+    momentum: Share = 0.9
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        params, y = super().shapes(x, ctx)
-        params["mean"] = Param(y[-1:], (0.0,), self.momentum)
-        params["variance"] = Param(y[-1:], (1.0,), self.momentum)
-        return params, y
+    def shapes(self, x, ctx):
+        channels = expect(x, "…, C")[-1:]
+        params = {"gamma": Param(channels, (1.0,)), "beta": Param(channels)}
+        params["mean"] = Param(channels, (0.0,), self.momentum)
+        params["variance"] = Param(channels, (1.0,), self.momentum)
+        return params, x
 
-    def least_rows(self, x: Rows) -> int:
+    def least_rows(self, x):
         return 1 if prod(x[:-1]) > 1 else 2
 
-    def rows(self, x: Array, ctx: Context) -> Array:
-        """(N / k, k C): k positions side by side, as NumPy is slow on short rows."""
-        rows = x.reshape(-1, ctx.x[-1])
-        k = gcd(len(rows), max(512 // ctx.x[-1], 1))
-        return rows.reshape(len(rows) // k, k * ctx.x[-1])
+    def forward(self, p, x, ctx):
+        xp, rows = ctx.xp, matrix(ctx.floats(x))
+        xhat, y = ctx.empty("xhat", rows.shape), ctx.empty("y", rows.shape)
+        training, mean, variance = ctx.run.training, p["mean"], p["variance"]
+        if training:
+            mean = mean_rows(rows)
+        over_rows(xp.subtract, rows, mean, out=xhat)
+        if training:
+            variance = mean_rows(xp.square(xhat, out=y))
+        scale = (variance + self.epsilon) ** -0.5  # (C,)
+        over_rows(xp.multiply, xhat, scale, out=xhat)
+        over_rows(xp.multiply, xhat, p["gamma"], out=y)
+        over_rows(xp.add, y, p["beta"], out=y)
+        return y.reshape(x.shape), (xhat, scale, mean, variance)
 
-    def mean(self, x: Array, gamma: Array, ctx: Context) -> Array:
-        """Of gamma x in each channel, (1, k C); outside of training, statistics are constants."""
+    def backward(self, p, g, cache, dy, ctx):
+        xhat, scale, mean, variance = cache
+        xp, rows, n = ctx.xp, matrix(dy), max(len(xhat), 1)
+        dx = ctx.empty("dx", rows.shape)
+        sum_rows(xp.multiply(xhat, rows, out=dx), out=g["gamma"])
+        sum_rows(rows, out=g["beta"])
+        g["mean"][...] = len(dy) * mean
+        g["variance"][...] = len(dy) * n / max(n - 1, 1) * variance
+        factor = p["gamma"] * scale
         if not ctx.run.training:
-            return ctx.xp.zeros_like(x[:1])
-        rows, out = x.reshape(-1, len(gamma)), ctx.xp.empty_like(gamma)
-        ctx.add_rows(rows, out)
-        return _wide(out * gamma / max(len(rows), 1), x, ctx)[None]
-
-    def statistics(self, p: Views, x: Array, xhat: Array, ctx: Context) -> tuple[Array, Array]:
-        if ctx.run.training and x.size == len(p["mean"]):
-            what = f"{ctx.name or 'BatchNorm'} needs 2 rows of a shard in each step, got 1"
-            raise ValueError(f"{what}: take a larger batch or fewer shards")
-        if ctx.run.training:
-            return super().statistics(p, x, xhat, ctx)
-        mean, variance = _wide(p["mean"], x, ctx), _wide(p["variance"], x, ctx)
-        ctx.xp.subtract(x, mean, out=xhat)
-        return mean, variance
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
-        *_, mean, variance = cache
-        channels, n = ctx.x[-1], dy.size // ctx.x[-1]
-        g["mean"][...] = len(dy) * mean.reshape(-1)[:channels]
-        g["variance"][...] = len(dy) * n / max(n - 1, 1) * variance.reshape(-1)[:channels]
-        return super().backward(p, g, cache, dy, ctx)
-
-
-def _wide(v: Array, rows: Array, ctx: Context) -> Array:
-    """v (C,) repeated to the width of rows (N / k, k C)."""
-    return ctx.xp.tile(v, rows.shape[1] // len(v))
+            return over_rows(xp.multiply, rows, factor, out=dx).reshape(dy.shape)
+        over_rows(xp.multiply, xhat, g["gamma"] / n, out=dx)  # x̂ mean(x̂ dy)
+        xp.subtract(rows, dx, out=dx)
+        over_rows(xp.subtract, dx, g["beta"] / n, out=dx)  # mean(dy)
+        return over_rows(xp.multiply, dx, factor, out=dx).reshape(dy.shape)

@@ -3,7 +3,7 @@
 w and g are (trained,); g is the mean gradient. They work block by block, so that all passes of an
 update find their numbers in the cache. State is a dict of arrays and numbers: what a checkpoint
 stores. Weight decay is decoupled from the gradient, w -= η λ w, and spares biases and norms: it
-holds for parameters of two axes or more.
+holds for parameters of two axes or more. A parameter may have factors of its own for η and λ.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from dpnn.nn.core.fields import Rate, Share
 from dpnn.nn.core.params import Layout
 from dpnn.nn.core.spec import Spec
-from dpnn.nn.kernels.arrays import Array, array_module, blocks
+from dpnn.nn.kernels import Array, array_module, blocks
 
 State = dict[str, Any]
 
@@ -39,7 +40,7 @@ Evaluate = Callable[..., Evaluation]  # of a trial=True, weights too far off are
 class Schedule(Spec):
     """Base of all schedules, the learning rate as a function of the step from 1: a constant."""
 
-    rate: float
+    rate: Rate
 
     def __call__(self, step: int) -> float:
         return self.rate
@@ -51,9 +52,9 @@ class Schedule(Spec):
 class Optimizer(Spec, base=True):
     """Base of all optimizers: makes the state, walks the blocks. η is the learning rate."""
 
-    learning_rate: float | Schedule = 0.01
+    learning_rate: Rate | Schedule = 0.01
     _: KW_ONLY
-    weight_decay: float = 0.0
+    weight_decay: Rate = 0.0
     slots: ClassVar[tuple[str, ...]] = ()
     full_batch: ClassVar[bool] = False  # a step takes all rows, so that an epoch is one
 
@@ -63,9 +64,14 @@ class Optimizer(Spec, base=True):
     def init(self, layout: Layout, like: Array | None = None) -> State:
         """The state before the first step; `like` gives dtype and device (float32, CPU)."""
         like = np.empty(0, np.float32) if like is None else like
-        matrices = [[e.start, e.stop] for e in layout.entries if len(e.shape) > 1]
         state: State = {"step": 0, "scale": 1.0, "trained": layout.trained}
-        state["matrices"] = np.array(matrices, int).reshape(-1, 2)
+        trained = [e for e in layout.entries if e.momentum is None]
+        rates = [(e.start, e.stop, e.rate) for e in trained]
+        if all(e.rate == 1 for e in trained):
+            rates = [(0, layout.trained, 1.0)]
+        state["rates"] = np.array(rates)
+        decays = [(e.start, e.stop, e.rate * e.decay) for e in trained if e.decay]
+        state["decays"] = np.array(decays).reshape(-1, 3)
         for name in self.slots:
             state[name] = array_module(like).zeros(layout.trained, like.dtype)
         return state
@@ -73,7 +79,9 @@ class Optimizer(Spec, base=True):
     def rate(self, state: State) -> float:
         """The learning rate of the step that state["step"] counts, from 1."""
         rate = self.learning_rate
-        return state["scale"] * (rate(state["step"]) if isinstance(rate, Schedule) else rate)
+        if isinstance(rate, Schedule):
+            rate = rate(state["step"])
+        return state["scale"] * rate
 
     def begin(self, state: State, w: Array, g: Array) -> float:
         """Count the step; its learning rate. ValueError where w or g is not what is trained."""
@@ -92,11 +100,12 @@ class Optimizer(Spec, base=True):
         """One step: w is changed in place, g is used up."""
         rate = self.begin(state, w, g)
         if self.weight_decay:
-            for start, stop in state["matrices"].tolist():
-                w[start:stop] *= 1 - rate * self.weight_decay
-        for some in blocks(array_module(w), w.size):
-            self.direct(state, g[some], *(state[name][some] for name in self.slots))
-            w[some] -= rate * g[some]
+            for start, stop, factor in state["decays"].tolist():
+                w[int(start) : int(stop)] *= 1 - rate * self.weight_decay * factor
+        for start, stop, factor in state["rates"].tolist():
+            for some in blocks(array_module(w), int(stop - start), start=int(start)):
+                self.direct(state, g[some], *(state[name][some] for name in self.slots))
+                w[some] -= factor * rate * g[some]
 
     def step(self, state: State, w: Array, evaluate: Evaluate) -> Evaluation:
         """Evaluate the weights and move them: one update, or a search that evaluates as it goes."""
@@ -112,11 +121,11 @@ class Optimizer(Spec, base=True):
 class SGD(Optimizer):
     """v = μ v + g;  w -= η v, or with Nesterov w -= η (g + μ v). Sutskever et al. 2013."""
 
-    momentum: float = 0.0
+    momentum: Share = 0.0
     nesterov: bool = False
     slots = ("v",)
 
-    def direct(self, state: State, g: Array, *slots: Array) -> None:
+    def direct(self, state, g, *slots):
         if self.momentum:
             (v,) = slots
             v *= self.momentum
@@ -130,13 +139,13 @@ class Adam(Optimizer):
     Kept are the sums m = β1 m + g and v = β2 v + g²: fewer passes than for the means.
     """
 
-    learning_rate: float | Schedule = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    learning_rate: Rate | Schedule = 0.001
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Rate = 1e-8
     slots = ("m", "v")
 
-    def direct(self, state: State, g: Array, *slots: Array) -> None:
+    def direct(self, state, g, *slots):
         (m, v), xp = slots, array_module(g)
         m *= self.beta1
         m += g
@@ -154,7 +163,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay. Loshchilov & Hutter 2019."""
 
-    weight_decay: float = 0.01
+    weight_decay: Rate = 0.01
 
 
 def clip_by_global_norm(g: Array, limit: float) -> float:

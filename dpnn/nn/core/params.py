@@ -9,7 +9,7 @@ gradient sums lie the sums from which the state is updated.
 from math import prod
 from typing import NamedTuple
 
-from dpnn.nn.kernels.arrays import Array
+from dpnn.nn.kernels import Array
 
 Shape = tuple[int, ...]
 
@@ -20,28 +20,37 @@ class Param(NamedTuple):
     shape: Shape
     initial: str | tuple[float, ...] = (0.0,)  # an initializer, or values spread evenly
     momentum: float | None = None  # None: trained. Else state: w = momentum w + (1 - m) mean
+    rate: float = 1.0  # times the optimizer's learning rate
+    decay: float | None = None  # times its weight decay; None: 1 with two axes or more, else 0
 
 
 class Entry(NamedTuple):
     """One parameter's place: flat[start:stop].reshape(shape)."""
 
     name: str
-    shape: Shape
     start: int
     stop: int
+    shape: Shape
     momentum: float | None
+    rate: float
+    decay: float
 
 
 class Layout:
     """Where each parameter lies in the flat vector."""
 
     def __init__(self, params: dict[str, Param]) -> None:
-        self.size = 0
         self.entries: list[Entry] = []
-        for name, param in sorted(params.items(), key=lambda item: item[1].momentum is not None):
+        self.size = self.trained = 0
+        trained_first = sorted(params.items(), key=lambda item: item[1].momentum is not None)
+        for name, param in trained_first:
             start, self.size = self.size, self.size + prod(param.shape)
-            self.entries.append(Entry(name, param.shape, start, self.size, param.momentum))
-        self.trained = max((e.stop for e in self.entries if e.momentum is None), default=0)
+            shape, _, momentum, rate, decay = param
+            if decay is None:
+                decay = float(len(shape) > 1)
+            self.entries.append(Entry(name, start, self.size, shape, momentum, rate, decay))
+            if momentum is None:
+                self.trained = self.size
 
     def named(self, flat: Array, state: bool = True) -> dict[str, Array]:
         """Name -> view of `flat` (size,), in order; `state=False` leaves untrained state out."""
@@ -54,5 +63,6 @@ class Layout:
         """state = m state + (1 - m) sums / rows, in place behind the trained part of `weights`."""
         for e in self.entries:
             if e.momentum is not None:
-                weights[e.start : e.stop] *= e.momentum
-                weights[e.start : e.stop] += (1 - e.momentum) / rows * sums[e.start : e.stop]
+                state, total = weights[e.start : e.stop], sums[e.start : e.stop]
+                state *= e.momentum
+                state += (1 - e.momentum) / rows * total

@@ -2,20 +2,21 @@
 
 from math import prod
 
-from dpnn.nn.core.layer import Cache, Context, Layer, Params, Rows, Views, expect
-from dpnn.nn.kernels.arrays import Array
+from dpnn.nn.core.fields import Share
+from dpnn.nn.core.layer import Layer, expect
+from dpnn.nn.kernels import keep_mask
 
 
 class Flatten(Layer):
     """x (B, …) -> y (B, product of the rest)."""
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    def shapes(self, x, ctx):
         return {}, (prod(expect(x, "…")),)
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         return x.reshape(len(x), *ctx.y), None
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p, g, cache, dy, ctx):
         return dy.reshape(len(dy), *ctx.x)
 
 
@@ -25,44 +26,37 @@ class Rescale(Layer):
     scale: float
     offset: float = 0.0
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         y = ctx.empty("y", x.shape)
         ctx.xp.multiply(x, self.scale, out=y, dtype=ctx.dtype, casting="unsafe")
         if self.offset:
             y += self.offset
         return y, None
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        return ctx.xp.multiply(dy, self.scale, out=ctx.empty("dx", dy.shape))
+    def backward(self, p, g, cache, dy, ctx):
+        dx = ctx.empty("dx", dy.shape)
+        return ctx.xp.multiply(dy, self.scale, out=dx)
 
 
 class Dropout(Layer):
     """While training, zero each value with probability `rate` and scale the others by 1/(1-rate).
 
-    The mask hangs on (seed, epoch, step, shard, layer), so a retry draws the same one.
+    The mask depends on (seed, epoch, step, shard, layer), so a retry draws the same one.
     Srivastava et al. 2014.
     """
 
-    rate: float
+    rate: Share
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rate >= 1:
-            raise ValueError(f"Dropout: rate is the probability of dropping, not {self.rate}")
-
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         x = ctx.floats(x)
         if not ctx.run.training or self.rate == 0:
             return x, None
-        threshold = min(round(self.rate * 65536), 65535)  # 16 random bits a value
-        words = ctx.rng().bit_generator.random_raw(-(-x.size // 4))
-        bits = ctx.xp.asarray(words.view("uint16")[: x.size].reshape(x.shape))
-        mask = ctx.empty("mask", x.shape)
-        ctx.xp.greater_equal(bits, threshold, out=mask, casting="unsafe")
-        mask *= 65536 / (65536 - threshold)
-        return ctx.xp.multiply(x, mask, out=ctx.empty("y", x.shape)), mask
+        mask = keep_mask(ctx.rng(), self.rate, out=ctx.empty("mask", x.shape))
+        y = ctx.empty("y", x.shape)
+        return ctx.xp.multiply(x, mask, out=y), mask
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p, g, cache, dy, ctx):
         if cache is None:
             return dy
-        return ctx.xp.multiply(dy, cache, out=ctx.empty("dx", dy.shape))
+        dx = ctx.empty("dx", dy.shape)
+        return ctx.xp.multiply(dy, cache, out=dx)

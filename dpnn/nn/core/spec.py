@@ -7,40 +7,49 @@ never name code. What a field may not be is said when the object is made.
 
 import dataclasses
 import difflib
-from importlib import import_module
 from typing import Any, dataclass_transform
+
+from dpnn.nn.core.fields import check
 
 REGISTRY: dict[str, type] = {}
 ELSEWHERE: dict[str, str] = {}  # names in other libraries -> ours
-Pair = int | tuple[int, int]
 
 
 @dataclass_transform(frozen_default=True)
 class Spec:
     """Base of all that a spec can name: a subclass becomes a frozen dataclass in the registry.
 
-    ValueError for a field that is not of its declared type, or cannot be the count, share or rate
-    that its name says; TypeError for a class that bears the name of one of dpnn's.
+    ValueError for a field that is not of its declared type, or not within the limits declared
+    there; TypeError for a class that bears the name of one of dpnn's.
     """
 
     def __init_subclass__(cls, init: bool = True, base: bool = False) -> None:
         dataclasses.dataclass(frozen=True, init=init)(cls)
-        if not base:  # Layer, Loss and Optimizer are no layer, loss, …
-            known = REGISTRY.get(cls.__name__, cls).__module__
-            if known.startswith("dpnn.") and known != cls.__module__:
-                raise TypeError(f"{cls.__name__} is {known}'s: give your class another name")
-            REGISTRY[cls.__name__] = cls
+        if base:  # Layer, Loss and Optimizer are no layer, loss, …
+            return
+        known = REGISTRY.get(cls.__name__, cls).__module__
+        if known.startswith("dpnn.") and known != cls.__module__:
+            raise TypeError(f"{cls.__name__} is {known}'s: give your class another name")
+        REGISTRY[cls.__name__] = cls
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
-        import_module("dpnn.nn.core.fields").check(self)
+        for name in _fields(self):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        check(self)
+
+
+def _fields(spec: Any) -> dict[str, Any]:
+    """Field -> its default."""
+    return {field.name: field.default for field in dataclasses.fields(spec)}
 
 
 def plain(value: Any) -> Any:
     """NumPy's numbers and arrays, and lists, as Python's numbers and tuples."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    return tuple(plain(item) for item in value) if isinstance(value, list | tuple) else value
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return tuple(plain(item) for item in value)
+    return value
 
 
 def to_spec(obj: Any) -> Any:
@@ -50,10 +59,10 @@ def to_spec(obj: Any) -> Any:
     if not isinstance(obj, Spec):
         return obj
     spec = {"type": type(obj).__name__}
-    for field in dataclasses.fields(obj):  # type: ignore[arg-type]
-        value = getattr(obj, field.name)
-        if field.default is dataclasses.MISSING or value != field.default:
-            spec[field.name] = to_spec(value)
+    for name, default in _fields(obj).items():
+        value = getattr(obj, name)
+        if default is dataclasses.MISSING or value != default:
+            spec[name] = to_spec(value)
     return spec
 
 
@@ -63,10 +72,10 @@ def from_spec(spec: Any) -> Any:
         return tuple(from_spec(item) for item in spec)
     if not isinstance(spec, dict):
         return spec
-    fields = {key: from_spec(value) for key, value in spec.items() if key != "type"}
     name = str(spec.get("type"))
     cls: Any = find(name)
-    known = [field.name for field in dataclasses.fields(cls)]
+    fields = {key: from_spec(value) for key, value in spec.items() if key != "type"}
+    known = _fields(cls)
     for key in fields:
         if key not in known:
             raise ValueError(f"{name} has no {key!r}{nearest(key, known)}")
@@ -77,9 +86,7 @@ def from_spec(spec: Any) -> Any:
 
 
 def find(name: str) -> type:
-    """The class of that name, from `dpnn.nn.more` where it is none of `dpnn.nn`'s."""
-    if name not in REGISTRY:
-        import_module("dpnn.nn.more")
+    """The class of that name."""
     if name not in REGISTRY:
         raise ValueError(f"unknown type {name!r}{nearest(name, REGISTRY)}")
     return REGISTRY[name]
@@ -87,6 +94,7 @@ def find(name: str) -> type:
 
 def nearest(name: Any, known: Any) -> str:
     """ ", did you mean 'x'?" or ", one of …", to end an error with."""
-    ours = ELSEWHERE.get(str(name))
-    close = [ours] if ours in known else difflib.get_close_matches(str(name), list(known), 1)
+    close = difflib.get_close_matches(str(name), list(known), 1)
+    if ELSEWHERE.get(name) in known:
+        close = [ELSEWHERE[name]]
     return f": did you mean {close[0]!r}?" if close else f": one of {', '.join(sorted(known))}"

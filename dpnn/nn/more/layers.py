@@ -1,16 +1,16 @@
-"""More layers: B batch, T time, H height, W width, C channels, O filters."""
+"""More layers: B batch, T time, C channels, O filters."""
 
 from math import prod
-from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
-from dpnn.nn.core.activations import Elementwise, sigmoid, softmax, softmax_backward
-from dpnn.nn.core.compose import Chain, Sequential, added
+from dpnn.nn.core.activations import Elementwise
+from dpnn.nn.core.compose import Chain
 from dpnn.nn.core.conv import Conv2D
-from dpnn.nn.core.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
-from dpnn.nn.core.params import Param, Shape
+from dpnn.nn.core.fields import Count
+from dpnn.nn.core.layer import Layer, ShapeError, expect
+from dpnn.nn.core.params import Param
 from dpnn.nn.core.shaping import Flatten
-from dpnn.nn.kernels.arrays import Array
+from dpnn.nn.kernels import sigmoid, softmax, softmax_backward
 
 
 class LeakyReLU(Elementwise):
@@ -19,29 +19,30 @@ class LeakyReLU(Elementwise):
     negative_slope: float = 0.01
     activation = "relu"
 
-    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+    def value(self, x, y, xp):
         xp.minimum(x, 0, out=y)
         y *= self.negative_slope
         y += xp.maximum(x, 0)
 
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        slope = xp.multiply(x > 0, 1 - self.negative_slope, dtype=x.dtype)
-        slope += self.negative_slope
-        return slope
+    def derivative(self, x, y, dx, xp):
+        xp.multiply(x > 0, 1 - self.negative_slope, out=dx, dtype=x.dtype)
+        dx += self.negative_slope
 
 
 class SiLU(Elementwise):
-    """y = x sigmoid(x), also called swish. Hendrycks & Gimpel 2016."""
+    """y = x σ(x), also called swish;  dy/dx = σ + y (1 - σ). Hendrycks & Gimpel 2016."""
 
     activation = "relu"
 
-    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
-        sigmoid(x, y, xp)
+    def value(self, x, y, xp):
+        sigmoid(x, y)
         y *= x
 
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        s = sigmoid(x, xp.empty_like(x), xp)
-        return s + y * (1 - s)
+    def derivative(self, x, y, dx, xp):
+        gate = sigmoid(x, xp.empty_like(x))
+        xp.subtract(1, gate, out=dx)
+        dx *= y
+        dx += gate
 
 
 class GELU(Elementwise):
@@ -49,28 +50,28 @@ class GELU(Elementwise):
 
     activation = "relu"
 
-    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
-        self.gate(x, xp.multiply(x, x, out=y), xp)
+    def value(self, x, y, xp):
+        self.gate(x, xp.square(x, out=y))
         y *= x
 
-    def slope(self, x: Array, y: Array, xp: ModuleType) -> Array:
-        grown = x * x
-        s = self.gate(x, grown.copy(), xp)
-        grown *= 0.2140644488
-        grown += 1.5957691216
-        rest = xp.subtract(1, s, out=s)
-        grown *= rest  # before y: together they would overflow
-        grown *= y
-        grown -= rest
-        grown += 1  # s + x s (1 - s) (1.596 + 0.214 x²)
-        return grown
+    def derivative(self, x, y, dx, xp):
+        """s + x s (1 - s) (1.596 + 0.214 x²), s the gate."""
+        xp.square(x, out=dx)
+        gate = self.gate(x, dx.copy())
+        dx *= 0.2140644488
+        dx += 1.5957691216
+        rest = xp.subtract(1, gate, out=gate)
+        dx *= rest  # before y: together they would overflow
+        dx *= y
+        dx -= rest
+        dx += 1
 
-    def gate(self, x: Array, square: Array, xp: ModuleType) -> Array:
+    def gate(self, x, square):
         """σ(…), in place of x²; in place, since fresh memory costs more than the arithmetic."""
         square *= 0.0713548163
         square += 1.5957691216
         square *= x
-        return sigmoid(square, square, xp)
+        return sigmoid(square, square)
 
 
 class Softmax(Layer):
@@ -78,41 +79,23 @@ class Softmax(Layer):
 
     probabilities = True
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    def shapes(self, x, ctx):
         return {}, expect(x, "…, C")
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
-        y = softmax(ctx.copy(x, "y"), ctx.xp)
+    def forward(self, p, x, ctx):
+        y = softmax(ctx.copy(x, "y"))
         return y, y
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
-        return softmax_backward(cache, ctx.copy(dy, "dx"), ctx.xp)
-
-
-class Add(Sequential, init=False):
-    """Branches side by side, y = f_1(x) + f_2(x) + …"""
-
-    chained = False
-
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
-        ys = [ctx.add(name, layer, x) for name, layer in self.children().items()]
-        if not ys or any(y != ys[0] for y in ys):
-            raise ShapeError(f"expected branches of one shape, got {ys}")
-        return {}, ys[0]
-
-    def forward(self, p: Views, x: Any, ctx: Context) -> tuple[Array, Cache]:
-        return added([child.forward(x) for child in ctx.children], "y", ctx), None
-
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
-        return added([child.backward(dy) for child in ctx.children], "dx", ctx)
+    def backward(self, p, g, cache, dy, ctx):
+        return softmax_backward(cache, ctx.copy(dy, "dx"))
 
 
 class Reshape(Flatten):
     """x (B, …) -> y (B, *shape)."""
 
-    shape: Shape
+    shape: tuple[Count, ...]
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    def shapes(self, x, ctx):
         if prod(expect(x, "…")) != prod(self.shape):
             raise ShapeError(f"expected {prod(self.shape)} numbers a row, got rows of {x}")
         return {}, tuple(self.shape)
@@ -121,16 +104,16 @@ class Reshape(Flatten):
 class Conv1D(Chain):
     """Sequences x (B, T, C) -> y (B, T', O), as images of height 1. Fields as Conv2D has them."""
 
-    filters: int
-    kernel_size: int
-    strides: int = 1
+    filters: Count
+    kernel_size: Count
+    strides: Count = 1
     padding: Literal["valid", "same"] = "valid"
-    dilation: int = 1
-    groups: int = 1
+    dilation: Count = 1
+    groups: Count = 1
     bias: bool = True
     initializer: str = "auto"
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    def shapes(self, x, ctx):
         kernel, strides, dilation = (1, self.kernel_size), (1, self.strides), (1, self.dilation)
         rest = (self.groups, self.bias, self.initializer)
         image = ctx.add("image", Reshape((1, *expect(x, "T, C"))), x)
@@ -142,12 +125,15 @@ class Conv1D(Chain):
 class PositionalEmbedding(Layer):
     """y = x + W, a trained row for each time:  x (B, T, C) -> y (B, T, C)."""
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    def shapes(self, x, ctx):
         return {"W": Param(expect(x, "T, C"), "normal")}, x
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         return ctx.xp.add(x, p["W"], out=ctx.empty("y", x.shape)), None
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p, g, cache, dy, ctx):
         dy.sum(axis=0, out=g["W"])
         return dy
+
+    def multiply_adds(self, ctx):
+        return 0

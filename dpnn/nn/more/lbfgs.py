@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dpnn.nn.core.fields import Count, Rate
 from dpnn.nn.core.optim import Evaluate, Evaluation, Optimizer, Schedule, State
 from dpnn.nn.core.params import Layout
 from dpnn.nn.kernels.arrays import Array
@@ -34,9 +35,9 @@ class LBFGS(Optimizer):
     learning_rate is the first step that a line search tries.
     """
 
-    learning_rate: float | Schedule = 1.0
-    memory: int = 10
-    evaluations: int = 20  # of one line search, at most
+    learning_rate: Rate | Schedule = 1.0
+    memory: Count = 10
+    evaluations: Count = 20  # of one line search, at most
     full_batch = True
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dpnn.nn.core.layer import Cache, Context, Layer, Params, Rows, Views, expect
-from dpnn.nn.core.model import Network
+from dpnn.nn.core.network import Network
 from dpnn.nn.core.params import Param
 from dpnn.nn.kernels.arrays import Array
 

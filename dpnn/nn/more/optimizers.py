@@ -2,17 +2,18 @@
 
 from math import sqrt
 
+from dpnn.nn.core.fields import Rate, Share
 from dpnn.nn.core.optim import Adam, Optimizer, Schedule, State
-from dpnn.nn.kernels.arrays import Array, array_module, blocks
+from dpnn.nn.kernels import Array, array_module, blocks
 
 
 class RMSProp(Optimizer):
     """v: running mean of g²;  m = μ m + g / (√v + ε);  w -= η m. Tieleman & Hinton 2012."""
 
-    learning_rate: float | Schedule = 0.001
-    rho: float = 0.9
-    momentum: float = 0.0
-    epsilon: float = 1e-8
+    learning_rate: Rate | Schedule = 0.001
+    rho: Share = 0.9
+    momentum: Share = 0.0
+    epsilon: Rate = 1e-8
     slots = ("v", "m")
 
     def direct(self, state: State, g: Array, *slots: Array) -> None:
@@ -29,7 +30,7 @@ class RMSProp(Optimizer):
 class Adagrad(Optimizer):
     """v += g²;  w -= η g / (√v + ε). Duchi et al. 2011."""
 
-    epsilon: float = 1e-10
+    epsilon: Rate = 1e-10
     slots = ("v",)
 
     def direct(self, state: State, g: Array, *slots: Array) -> None:
@@ -41,27 +42,28 @@ class Adagrad(Optimizer):
 class LAMB(Adam):
     """AdamW whose step is scaled to the norm of each matrix, for large batches. You et al. 2020."""
 
-    weight_decay: float = 0.01
+    weight_decay: Rate = 0.01
 
     def update(self, state: State, w: Array, g: Array) -> None:
         rate, xp = self.begin(state, w, g), array_module(w)
         for some in blocks(xp, w.size):
             self.direct(state, g[some], state["m"][some], state["v"][some])
-        for start, stop in state["matrices"].tolist():
-            weights, r = w[start:stop], g[start:stop]
-            r += self.weight_decay * weights
+        for start, stop, factor in state["decays"].tolist():
+            weights, r = w[int(start) : int(stop)], g[int(start) : int(stop)]
+            r += factor * self.weight_decay * weights
             norm, step = sqrt(xp.dot(weights, weights)), sqrt(xp.dot(r, r))
             r *= norm / step if norm and step else 1
-        g *= rate
+        for start, stop, factor in state["rates"].tolist():
+            g[int(start) : int(stop)] *= factor * rate
         w -= g
 
 
 class Lion(Optimizer):
     """w -= η sign(β1 m + (1-β1) g);  m: running mean of g by β2. Chen et al. 2023."""
 
-    learning_rate: float | Schedule = 0.0001
-    beta1: float = 0.9
-    beta2: float = 0.99
+    learning_rate: Rate | Schedule = 0.0001
+    beta1: Share = 0.9
+    beta2: Share = 0.99
     slots = ("m",)
 
     def direct(self, state: State, g: Array, *slots: Array) -> None:

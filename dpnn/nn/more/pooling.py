@@ -4,10 +4,10 @@ from math import prod
 
 import numpy as np
 
-from dpnn.nn.core.conv import pair
-from dpnn.nn.core.layer import Cache, Context, Layer, Params, Rows, ShapeError, Views, expect
-from dpnn.nn.core.spec import Pair
-from dpnn.nn.kernels.arrays import Array
+from dpnn.nn.core.fields import Pair
+from dpnn.nn.core.layer import Layer, ShapeError, expect
+from dpnn.nn.kernels import Array
+from dpnn.nn.kernels.convolution import pair
 
 
 class MaxPool2D(Layer):
@@ -24,13 +24,13 @@ class MaxPool2D(Layer):
         h, w = max(x.shape[1] - k + 1, 0), max(x.shape[2] - l + 1, 0)
         return [x[:, i : i + h : s, j : j + w : t] for i in range(k) for j in range(l)]
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    def shapes(self, x, ctx):
         y = self.views(np.empty((0, *expect(x, "H, W, C"))))[0].shape[1:]
         if 0 in y:
             raise ShapeError(f"expected x no smaller than the pool, got rows of {x}")
         return {}, y
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         views = self.views(ctx.floats(x))
         kind = "uint16" if len(views) <= 1 << 16 else "uint32"
         y, place = ctx.copy(views[0], "y"), ctx.empty("place", views[0].shape, kind)
@@ -41,7 +41,7 @@ class MaxPool2D(Layer):
             ctx.xp.maximum(y, view, out=y)
         return y, place
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p, g, cache, dy, ctx):
         dx, part = ctx.empty("dx", (len(dy), *ctx.x)), ctx.empty("part", dy.shape)
         dx.fill(0)
         for k, below in enumerate(self.views(dx)):
@@ -52,7 +52,7 @@ class MaxPool2D(Layer):
 class AveragePool2D(MaxPool2D):
     """The mean of each window:  x (B, H, W, C) -> y (B, H', W', C)."""
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         first, *others = self.views(ctx.floats(x))
         y = ctx.copy(first, "y")
         for view in others:
@@ -60,7 +60,7 @@ class AveragePool2D(MaxPool2D):
         y *= 1 / (1 + len(others))
         return y, None
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p, g, cache, dy, ctx):
         dx = ctx.empty("dx", (len(dy), *ctx.x))
         dx.fill(0)
         views = self.views(dx)
@@ -73,15 +73,15 @@ class AveragePool2D(MaxPool2D):
 class GlobalAveragePool(Layer):
     """The mean over all positions:  x (B, …, C) -> y (B, C)."""
 
-    def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
+    def shapes(self, x, ctx):
         return {}, expect(x, "…, C")[-1:]
 
-    def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
+    def forward(self, p, x, ctx):
         positions = x.reshape(len(x), prod(ctx.x[:-1]), ctx.x[-1])
         wide = "float64" if positions.shape[1] > 1 << 12 else None  # it adds one after another
         return positions.mean(axis=1, dtype=wide, out=ctx.empty("y", (len(x), *ctx.y))), None
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Array:
+    def backward(self, p, g, cache, dy, ctx):
         dx = ctx.empty("dx", (len(dy), *ctx.x))
         dx.reshape(len(dy), prod(ctx.x[:-1]), ctx.x[-1])[...] = dy[:, None] * (1 / prod(ctx.x[:-1]))
         return dx

@@ -1,15 +1,16 @@
 """Schedules: the learning rate as a plain function of the step, counted from 1."""
 
 from math import cos, inf, pi
-from typing import Any
+from typing import Annotated, Any
 
+from dpnn.nn.core.fields import Count, Limit, Share
 from dpnn.nn.core.optim import Schedule
 
 
 class StepDecay(Schedule):
     """rate · factor^⌊(step - 1) / every⌋."""
 
-    every: int
+    every: Count
     factor: float = 0.1
 
     def __call__(self, step: int) -> float:
@@ -26,7 +27,7 @@ class ExponentialDecay(StepDecay):
 class CosineDecay(Schedule):
     """From rate to final · rate in so many steps. Loshchilov & Hutter 2017."""
 
-    steps: int
+    steps: Count
     final: float = 0.0
 
     def __call__(self, step: int) -> float:
@@ -36,8 +37,8 @@ class CosineDecay(Schedule):
 class OneCycle(Schedule):
     """From rate / 25 up to `rate` while warmup · steps, then down to nearly 0. Smith 2018."""
 
-    steps: int
-    warmup: float = 0.3
+    steps: Count
+    warmup: Share = 0.3
 
     def __call__(self, step: int) -> float:
         peak = self.warmup * self.steps - 1
@@ -49,7 +50,7 @@ class OneCycle(Schedule):
 class Warmup(Schedule):
     """From 0 linearly up to rate, while so many steps; then as `then` says, from its beginning."""
 
-    steps: int
+    steps: Count
     then: Schedule | None = None
 
     def __call__(self, step: int) -> float:
@@ -66,7 +67,7 @@ class ReduceOnPlateau(Schedule):
     """rate, times factor whenever the loss has not fallen for more than `patience` epochs."""
 
     factor: float = 0.1
-    patience: int = 5
+    patience: Annotated[int, Limit(0)] = 5
     minimum: float = 0.0
 
     def __post_init__(self) -> None:

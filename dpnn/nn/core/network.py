@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from dpnn.nn.core.initializers import initialize
-from dpnn.nn.core.layer import Context, Layer, Rows, Run
+from dpnn.nn.core.layer import Context, Layer, Pass, Rows
 from dpnn.nn.core.losses import Loss
 from dpnn.nn.core.params import Layout
-from dpnn.nn.core.shaping import Flatten
-from dpnn.nn.kernels.arrays import Array, array_module
+from dpnn.nn.kernels import Array, array_module
 
 
 class Network:
@@ -21,6 +20,7 @@ class Network:
     layout                             where each parameter lies
     weights (size,)                    the flat vector; `parameters` are its named views
     gradient (size,)                   likewise; `gradients` are its named views
+    least_rows                         how many rows a pass of training needs, where it has any
     """
 
     def __init__(
@@ -33,16 +33,15 @@ class Network:
     ) -> None:
         like = np.empty(0, dtype) if weights is None else weights
         self.layer, self.input_shape = layer, each(input_shape, _normal)
-        self.run = Run(array_module(like), like.dtype, inputs=self.input_shape)
+        self.run = Pass(array_module(like), like.dtype, inputs=self.input_shape)
         self.context = Context(layer, self.input_shape, self.run, needs_dx)
-        self._loss_context = Context(Layer(), (), self.run)
         self.output_shape = self.context.y
-        places = list(self.context.walk())
-        self.least_rows = max(place.layer.least_rows(place.x) for place in places)
-        self._squashed = _squashed(self.context)
-        self._thread = threading.get_ident()
-        self._others = threading.local()
-        self.layout = Layout({c.prefix + n: param for c in places for n, param in c.params.items()})
+        self.places = list(self.context.walk())
+        self.least_rows = max(place.layer.least_rows(place.x) for place in self.places)
+        params = {c.prefix + n: param for c in self.places for n, param in c.params.items()}
+        self.layout = Layout(params)
+        self._loss_context = Context(Layer(), (), self.run)
+        self._thread, self._others = threading.get_ident(), threading.local()
         self.bind(np.zeros(self.layout.size, dtype) if weights is None else weights)
 
     def __reduce__(self) -> Any:  # copied and pickled without its buffers
@@ -54,7 +53,7 @@ class Network:
             gradient = self.run.xp.zeros(self.layout.size, self.run.dtype)
         self.weights, self.gradient = weights, gradient
         p, g = self.parameters, self.layout.named(gradient)
-        for place in self.context.walk():
+        for place in self.places:
             place.bind(p, g)
         return self
 
@@ -79,32 +78,27 @@ class Network:
     def forward(self, x: Any, training: bool = False, key: tuple[int, ...] = ()) -> Array:
         """The output z (B, …), in a buffer that the next pass reuses."""
         got, expected = each(x, lambda v: v.shape[1:]), self.input_shape
-        if isinstance(x, dict) and isinstance(expected, dict) and expected.keys() <= got.keys():
-            got = {name: got[name] for name in expected}  # others may ride along
-        if got != expected:
+        if isinstance(x, dict) and isinstance(expected, dict):
+            got = {name: shape for name, shape in got.items() if name in expected}
+        if got != expected:  # other inputs may ride along
             raise ValueError(f"the model expected rows of shape {expected}, got {got}")
-        length(x)
+        rows = length(x)
+        if training and 0 < rows < self.least_rows:
+            picky = next(c for c in self.places if c.layer.least_rows(c.x) > rows)
+            what = f"{picky.name or type(self.layer).__name__} needs {self.least_rows} rows"
+            cure = "take a larger batch or fewer shards"
+            raise ValueError(f"{what} of a shard in each step, got {rows}: {cure}")
         self.run.training, self.run.key, self.run.inputs = training, key, x
         return self.context.forward(x)
 
     def loss(self, z: Array, y: Array, loss: Loss, weight: Array | None = None) -> Any:
         """(loss sum, dz) of an output; dz in a buffer that the next call reuses."""
-        weight = None if weight is None else weight.reshape(-1)
+        if weight is not None:
+            weight = weight.reshape(-1)
         if not len(z) == len(y) == len(z if weight is None else weight):
             weights = "" if weight is None else f" and {len(weight)} weights"
             raise ValueError(f"{len(z)} rows of outputs, but {len(y)} targets{weights}")
-        if loss.logits:
-            self.check(loss)
         return loss(z, y, weight, self._loss_context)
-
-    def check(self, loss: Loss) -> None:
-        """ValueError where a loss cannot be this network's."""
-        loss.check(self.output_shape)
-        if loss.logits and self._squashed:
-            raise ValueError(
-                f"{type(loss).__name__} takes logits and makes probabilities itself, but the "
-                f"model ends in {self._squashed}: leave that layer out"
-            )
 
     def backward(self, dz: Array) -> Any:
         """Fills the gradient from that of the last forward's output; returns dx or None.
@@ -119,7 +113,7 @@ class Network:
     ) -> float:
         """The loss SUM over the rows; fills `gradients` with the gradients of that sum.
 
-        Randomness (Dropout) hangs on `key`: in a loop of your own give (seed, epoch, step).
+        Randomness (Dropout) depends on `key`: in a loop of your own give (seed, epoch, step).
         """
         value, dz = self.loss(self.forward(x, True, key), y, loss, weight)
         self.backward(dz)
@@ -131,42 +125,39 @@ class Network:
             return self
         found = getattr(self._others, "network", None)
         if found is None:
-            found = self._others.network = Network(self.layer, self.input_shape, self.weights)
+            found = Network(self.layer, self.input_shape, self.weights)
+            self._others.network = found
         return found if found.weights is self.weights else found.bind(self.weights)
 
     def predict(self, x: Any, batch_size: int = 1024) -> Array:
         """The output (B, …) of all rows, as a new array; from any number of threads."""
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        rows, net = length(x), self.mine()
+        rows, network = length(x), self.mine()
         out = self.run.xp.empty((rows, *self.output_shape), self.weights.dtype)
         for start in range(0, rows, batch_size):
             some = slice(start, start + batch_size)
-            out[some] = net.forward(each(x, lambda v: v[some]))  # noqa: B023  (called at once)
+            out[some] = network.forward(each(x, lambda v: v[some]))  # noqa: B023  (called at once)
         return out
-
-
-def _squashed(place: Context) -> str:
-    """The layer that makes probabilities of what a place gives out; "" where none does."""
-    if place.layer.probabilities:
-        return place.name or type(place.layer).__name__
-    children = [child for child in place.children if not isinstance(child.layer, Flatten)]
-    last = children[-1:] if place.layer.chained else children
-    return next(filter(None, map(_squashed, last)), "")
 
 
 def each(x: Any, f: Callable[[Any], Any]) -> Any:
     """f of x, or of each of its values where x is a dict of inputs."""
-    return {name: f(value) for name, value in x.items()} if isinstance(x, dict) else f(x)
+    if isinstance(x, dict):
+        return {name: f(value) for name, value in x.items()}
+    return f(x)
 
 
 def length(x: Any) -> int:
     """The number of rows; ValueError where inputs have different ones."""
-    lengths = {len(v) for v in (x.values() if isinstance(x, dict) else (x,))}
+    inputs = x.values() if isinstance(x, dict) else [x]
+    lengths = {len(v) for v in inputs}
     if len(lengths) != 1:
         raise ValueError(f"inputs of different lengths: {each(x, len)}")
     return lengths.pop()
 
 
 def _normal(shape: Any) -> tuple[int, ...]:
-    return (int(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
+    if isinstance(shape, int | np.integer):
+        return (int(shape),)
+    return tuple(shape)

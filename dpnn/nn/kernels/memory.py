@@ -1,0 +1,71 @@
+"""Memory: buffers that are reused from pass to pass, and blocks that fit the cache.
+
+Fresh memory costs more than most arithmetic: its pages are zeroed when they are first touched. And
+what has left the cache between two passes over it is read again from memory, ten times slower.
+"""
+
+from collections.abc import Iterator
+from math import prod
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from dpnn.nn.kernels.arrays import Array
+
+BLOCK = 65536  # numbers that a core works on at once: 256 kB of float32 stay in its cache
+
+
+class Buffers:
+    """Arrays by tag: what it gives is valid until the same tag is asked for again."""
+
+    def __init__(self, xp: ModuleType, dtype: np.dtype) -> None:
+        self.xp, self.dtype = xp, dtype
+        self._memory: dict[Any, Array] = {}
+        self._views: dict[Any, Array] = {}
+
+    def empty(self, tag: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
+        """The buffer `tag`, uninitialised. Plainly: xp.empty(shape, dtype)."""
+        view = self._views.get((tag, shape, dtype))
+        if view is None:
+            size, memory = prod(shape), self._memory.get((tag, dtype))
+            if memory is None or memory.size < size:
+                memory = self.xp.empty(size, self.dtype if dtype is None else dtype)
+                self._memory[tag, dtype] = memory
+                self._views.clear()
+            elif len(self._views) > 256:  # batches of ever new sizes
+                self._views.clear()
+            self._views[tag, shape, dtype] = view = memory[:size].reshape(shape)
+        return view
+
+    def copy(self, x: Array, tag: str) -> Array:
+        """`x`, also a view of any strides, as one piece of memory: the buffer `tag`."""
+        out = self.empty(tag, x.shape)
+        self.xp.copyto(out, x, casting="unsafe")
+        return out
+
+    def floats(self, x: Array, tag: str = "floats") -> Array:
+        """`x`, or where its dtype is another (integers, float64) a converted copy in a buffer."""
+        return x if x.dtype == self.dtype else self.copy(x, tag)
+
+
+def blocks(xp: ModuleType, rows: int, width: int = 1, start: int = 0) -> Iterator[slice]:
+    """Slices of `rows` rows of `width` numbers, from `start` on, that fit the CPU's cache.
+
+    A GPU takes all at once.
+    """
+    size = max(BLOCK // max(width, 1), 1) if xp is np else max(rows, 1)
+    stop = start + rows
+    return (slice(i, min(i + size, stop)) for i in range(start, stop, size))
+
+
+def in_blocks(xp: ModuleType, *arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Arrays of one shape, block by block, each as a vector: several passes over a block in turn
+    find it in the cache.
+    """
+    flat = tuple(x.reshape(-1) for x in arrays)
+    if flat[0].size <= BLOCK:
+        yield flat
+        return
+    for some in blocks(xp, flat[0].size):
+        yield tuple(x[some] for x in flat)
