@@ -7,16 +7,21 @@ are reused from step to step.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from dpnn import nn
 from dpnn.data.shards import Batches, Rows, Shard
+from dpnn.engines.cause import cause
 from dpnn.engines.protocol import Kind, Plan, ShardError, Sums
 from dpnn.nn.kernels.arrays import to_device, to_host
-from dpnn.nn.more import metrics, normalization
+from dpnn.nn.more import normalization
+from dpnn.nn.more.metrics import Measures
+from dpnn.nn.more.tail import Tail
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Program:
 
     input_shape   the shape of one row, or {input: shape}
     micro_batch   the most rows of one pass; a step with more rows adds up several passes
+    metrics       those of the validation rows; None: all
     """
 
     model: nn.Layer
@@ -33,6 +39,7 @@ class Program:
     seed: int = 0
     micro_batch: int = 1024
     device: str = "cpu"
+    metrics: tuple[str, ...] | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -52,14 +59,22 @@ class Worker:
             self.net = nn.Network(
                 program.model, program.input_shape, weights=to_device(host, program.device)
             )
+        loss, outputs = program.loss, self.net.output_shape
+        self._measures = {
+            Kind.TRAIN: Measures.of_steps(loss, outputs),
+            Kind.EVALUATE: Measures.of_rows(loss, outputs, program.metrics),
+        }
+        self._kinds = {
+            Kind.TRAIN: self._train,
+            Kind.EVALUATE: self._evaluate,
+            Kind.MOMENTS: self._moments,
+        }
         self._cut: dict[tuple[bool, int], Batches] = {}
         self._more = np.empty(0, np.float32)  # the gradient of a second, third … micro batch
 
     def tail_size(self, kind: Kind) -> int:
         """How many float64 a plan of this kind returns beside the flat vector."""
-        if kind == Kind.MOMENTS:
-            return metrics.HEAD + normalization.moments_size(self.net)
-        return metrics.tail_size(self.program.loss, self.net.output_shape)
+        return len(self._tail(kind).numbers)
 
     def bind(self, weights: np.ndarray, gradient: np.ndarray) -> None:
         """Work on the caller's memory, both (size,) float32: weights may be read-only.
@@ -73,42 +88,68 @@ class Worker:
     def run(self, plan: Plan, shard: int, data: Shard) -> Sums:
         """This shard's sums. `flat` is the bound gradient, or None for plans without gradients.
 
-        Raises ShardError where the numbers are not finite; those of a trial become an infinite loss
-        and no gradient.
+        Rows that weigh nothing are no rows. Raises ShardError where the numbers are not finite;
+        those of a trial become an infinite loss and no gradient.
         """
-        tail = np.zeros(self.tail_size(plan.kind))
-        training = plan.kind == Kind.TRAIN
         if self._device:
             self.net.weights.set(self._weights)
-        batches = self._batches(plan, shard, data)
-        rows = batches.rows(plan.epoch, plan.step, plan.steps) if training else batches.all_rows()
-        for chunk, start in enumerate(range(0, len(rows), self.program.micro_batch)):
-            some = rows[start : start + self.program.micro_batch]
-            with np.errstate(all="ignore"):  # what is not finite is found below, with its address
-                self._pass(plan, shard, batches.take(some), chunk, tail)
-        tail[metrics.ROWS] = len(rows)
-        if training and len(rows) == 0:
-            self._gradient[...] = 0
-        self._check_finite(plan, shard, tail)
-        return Sums(self._gradient if training else None, tail)
+        batches, tail = self._batches(plan, shard, data), self._tail(plan.kind)
+        if plan.kind == Kind.TRAIN:
+            rows = batches.rows(plan.epoch, plan.step, plan.steps)
+        else:
+            rows = batches.all_rows()
+        if data.w is not None:
+            rows = rows[data.w[rows] > 0]
+        with np.errstate(all="ignore"):  # what is not finite is found, with its address
+            flat = self._kinds[plan.kind](plan, shard, batches, rows, tail)
+            self._check_finite(plan, shard, batches, rows, tail)
+        return Sums(flat, tail.numbers)
 
-    def _pass(self, plan: Plan, shard: int, rows: Rows, chunk: int, tail: np.ndarray) -> None:
-        net, loss = self.net, self.program.loss
-        x, y, w = (self._to_device(part) for part in rows)
-        if plan.kind == Kind.MOMENTS:
-            tail[metrics.HEAD :] += to_host(normalization.moments(net, x))
-            return
+    def _train(
+        self, plan: Plan, shard: int, batches: Batches, rows: np.ndarray, tail: Tail
+    ) -> np.ndarray:
+        """The gradient of the loss sum of the rows of a step."""
+        if len(rows) == 0:
+            self._gradient[...] = 0
+        for chunk, (x, y, w) in enumerate(self._passes(batches, rows)):
+            key = (self.program.seed, plan.epoch, plan.step, shard, chunk)
+            z = self.net.forward(x, True, key)
+            dz = self._measures[plan.kind].add(tail, self.net, z, self._labels(y, shard), w)
+            self._backward(dz, first=chunk == 0)
+        return self._gradient
+
+    def _evaluate(
+        self, plan: Plan, shard: int, batches: Batches, rows: np.ndarray, tail: Tail
+    ) -> None:
+        """Loss and metrics."""
+        for x, y, w in self._passes(batches, rows):
+            z = self.net.forward(x)
+            self._measures[plan.kind].add(tail, self.net, z, self._labels(y, shard), w)
+
+    def _moments(
+        self, plan: Plan, shard: int, batches: Batches, rows: np.ndarray, tail: Tail
+    ) -> None:
+        """What the Normalization layers need to know of the inputs."""
+        for x, _, _ in self._passes(batches, rows):
+            tail.sums[...] += to_host(normalization.moments(self.net, x))
+        tail.add(rows=len(rows))
+
+    def _tail(self, kind: Kind) -> Tail:
+        if kind == Kind.MOMENTS:
+            return Tail.of(normalization.moments_size(self.net))
+        return self._measures[kind].tail()
+
+    def _passes(self, batches: Batches, rows: np.ndarray) -> Iterator[Rows]:
+        """Micro batches, as even as can be: none has a single row where others have many."""
+        count = ceil(len(rows) / self.program.micro_batch)
+        for chunk in range(count):
+            start, stop = (i * len(rows) // count for i in (chunk, chunk + 1))
+            yield Rows(*(self._to_device(part) for part in batches.take(rows[start:stop])))
+
+    def _labels(self, y: Any, shard: int) -> Any:
         if y is None:
             raise ShardError(f"shard {shard} has no label column")
-        training = plan.kind == Kind.TRAIN
-        z = net.forward(x, training, (self.program.seed, plan.epoch, plan.step, shard, chunk))
-        weights = loss.row_weights(y, w)
-        tail[metrics.WEIGHT] += len(z) if weights is None else float(weights.sum(dtype=float))
-        tail[metrics.HEAD :] += metrics.metric_sums(loss, z, y, weights)
-        value, dz = net.loss(z, y, loss, w)
-        tail[metrics.LOSS] += value
-        if training:
-            self._backward(dz, first=chunk == 0)
+        return y
 
     def _backward(self, dz: Any, first: bool) -> None:
         """Into the bound gradient; a later micro batch is added to it."""
@@ -140,20 +181,23 @@ class Worker:
             return {name: to_device(array, self.program.device) for name, array in x.items()}
         return None if x is None else to_device(x, self.program.device)
 
-    def _check_finite(self, plan: Plan, shard: int, tail: np.ndarray) -> None:
-        finite = np.isfinite(tail).all()
-        with np.errstate(all="ignore"):
-            norm = np.dot(self._gradient, self._gradient) if plan.kind == Kind.TRAIN else 0.0
+    def _check_finite(
+        self, plan: Plan, shard: int, batches: Batches, rows: np.ndarray, tail: Tail
+    ) -> None:
+        gradient = plan.kind == Kind.TRAIN
+        norm = np.dot(self._gradient, self._gradient) if gradient else 0.0
+        finite = np.isfinite(tail.numbers).all()
         if finite and np.isfinite(norm):
             return
         if plan.trial:
             self._gradient[...] = 0
-            tail[metrics.LOSS], tail[metrics.HEAD :] = np.inf, 0
+            tail.spoil()
             return
-        where = f"at epoch {plan.epoch} step {plan.step} shard {shard}"
-        if not finite:
-            raise ShardError(f"non-finite loss {where}: lower the learning rate or clip gradients")
-        named = self.net.layout.named(self._gradient)
-        names = [name for name, g in named.items() if not np.isfinite(g).all()]
-        what = f"non-finite gradient of {names[-1]}" if names else "gradient norm above 1e19"
-        raise ShardError(f"{what} {where}: lower the learning rate or clip gradients")
+        what = "non-finite loss"
+        if finite:
+            what = "gradient norm above 1e19"
+            for name, g in self.net.layout.named(self._gradient).items():
+                if not np.isfinite(g).all():
+                    what = f"non-finite gradient of {name}"
+        why = cause(self._weights, batches.take(rows), first=plan.epoch <= 1 and plan.step == 0)
+        raise ShardError(f"{what} at epoch {plan.epoch} step {plan.step} shard {shard}: {why}")

@@ -18,27 +18,21 @@ from dpnn import nn
 from dpnn.data.arrow import Spec, decode
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.shards import as_shard
-from dpnn.models import outputs, tables
+from dpnn.models import tables
 from dpnn.models.scorer import Scorer, Sent, bound, cut, explained
 from dpnn.models.tables import Wanted
-from dpnn.nn.more import metrics
+from dpnn.nn.core.model import each
+from dpnn.nn.more.metrics import Measures
 
-_FEW = 20  # classes up to which a confusion matrix is counted
 
 
 class Tally:
-    """Sums for evaluation: the loss and metrics of `metrics`, and a confusion matrix."""
+    """Sums for evaluation: the loss and all metrics of some rows."""
 
     def __init__(self, scorer: Scorer) -> None:
-        classes = scorer.num_classes or 0
         self.loss = scorer.loss
-        self.classes = classes if classes <= _FEW else 0
-        self.tail = np.zeros(metrics.tail_size(scorer.loss, scorer.output_shape))
-        self.confusion = np.zeros((self.classes, self.classes))
-
-    @property
-    def rows(self) -> int:
-        return int(self.tail[metrics.ROWS])
+        self.measures = Measures.of_rows(scorer.loss, scorer.output_shape, many=True)
+        self.tail = self.measures.tail()
 
     def add(
         self, network: nn.Network, x: Any, y: Any, w: Any = None, names: Wanted | None = None
@@ -53,41 +47,28 @@ class Tally:
         if self.loss.task == "binary" and y.size and not 0 <= y.min() <= y.max() <= 1:
             name, far = type(self.loss).__name__, y.min() if y.min() < 0 else y.max()
             raise DataError(f"a label is {far:g}: {name} takes labels from 0 to 1")
+        if w is not None and not w.all():  # what weighs nothing adds nothing, whatever it is
+            some = w != 0
+            self.tail.add(rows=int(np.count_nonzero(w == 0)))
+            x, y, w = each(x, lambda v: v[some]), y[some], w[some]
         try:
             z = network.forward(x)
         except ValueError as error:
             raise explained(error, network, x, names) from None
-        self.tail[metrics.LOSS] += network.loss(z, y, self.loss, w)[0]
-        weights = self.loss.row_weights(y, w)
-        if self.classes:
-            predicted = outputs.predictions(self.loss, z)
-            self.confusion += outputs.confusion(predicted, y, self.classes, w)
-        self.tail[metrics.ROWS] += len(z)
-        self.tail[metrics.WEIGHT] += len(z) if weights is None else weights.sum(dtype=float)
-        self.tail[metrics.HEAD :] += metrics.metric_sums(self.loss, z, y, weights)
+        self.measures.add(self.tail, network, z, y, w)
 
     def pack(self) -> list[float]:
         """As plain numbers, for the way to the driver."""
-        return [*self.tail.tolist(), *self.confusion.reshape(-1).tolist()]
+        return self.tail.numbers.tolist()
 
     def merge(self, packed: Iterable[float]) -> None:
-        values = np.array(list(packed))
-        size = len(self.tail)
-        self.tail += values[:size]
-        self.confusion += values[size:].reshape(self.confusion.shape)
+        self.tail.numbers[:] += np.array(list(packed))
 
-    def result(self, weighted: bool = False) -> dict[str, Any]:
-        """{"rows", "loss", "accuracy" or "mae", "rmse", "r2", and "confusion" for few classes}.
-
-        weighted   the confusion matrix is of weights and not of whole rows
-        """
-        if not self.rows:
+    def result(self) -> dict[str, Any]:
+        """{"rows", "loss", …}: all metrics that there are for the loss."""
+        if not self.tail.rows:
             raise ValueError("the data has no rows: check its path and filter")
-        found: dict[str, Any] = {"rows": self.rows}
-        found.update(metrics.means(self.loss, self.tail))
-        if self.classes:
-            found["confusion"] = self.confusion.astype(float if weighted else int).tolist()
-        return found
+        return {"rows": self.tail.rows, **self.measures.figures(self.tail)}
 
 
 def evaluate(df: Any, scorer: Scorer, sent: Sent, columns: tuple[Any, Any, Any]) -> Tally:

@@ -97,7 +97,7 @@ class TrainedModel:
     def evaluate(
         self, data: Any, inputs: Any = None, label: Any = None, weight: str | None = None
     ) -> dict[str, Any]:
-        """{"rows", "loss", "accuracy", "confusion"} or {"rows", "loss", "mae", "rmse", "r2"}.
+        """{"rows", "loss", …}: all metrics that there are, e.g. "accuracy", "auc", "rmse", "r2".
 
         data: a DataFrame, a pandas or Arrow table, or arrays (X, y) or (X, y, row weights). Columns
         are those of the training unless given; rows count alike unless `weight` names a column.
@@ -109,7 +109,7 @@ class TrainedModel:
             columns = self._columns(inputs, label)
             named = (columns.inputs, columns.label, weight)
             tally = evaluation.evaluate(data, scorer, self._send(_context(data)), named)
-            return tally.result(weighted=weight is not None)
+            return tally.result()
         names, tally = None, evaluation.Tally(scorer)
         if tables.is_table(data):
             columns = self._columns(inputs, label)
@@ -127,7 +127,7 @@ class TrainedModel:
                 f"(X, y, weights), got {type(data).__name__}"
             )
         tally.add(self.network, shard.x, shard.y, shard.w, names)
-        return tally.result(weighted=shard.w is not None)
+        return tally.result()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """One safetensors file, at a local path or on any file system that Spark reaches.

@@ -106,15 +106,5 @@ def num_classes(loss: nn.Loss, output_shape: tuple[int, ...]) -> int | None:
     return 2 if loss.task == "binary" and output_shape in ((), (1,)) else None
 
 
-def confusion(
-    predicted: np.ndarray, y: np.ndarray, classes: int, w: np.ndarray | None = None
-) -> np.ndarray:
-    """(C, C) float64 counts of rows, or sums of their weights: [true class, predicted class]."""
-    true = y.reshape(-1) > 0.5 if classes == 2 else y.reshape(-1)
-    cells = true.astype(np.intp) * classes + predicted.reshape(-1).astype(np.intp)
-    counts = np.bincount(cells, w, minlength=classes * classes)
-    return counts.astype(np.float64).reshape(classes, classes)
-
-
 def _is_single(z: np.ndarray) -> bool:
     return z.ndim == 1 or (z.ndim == 2 and z.shape[1] == 1)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpnn import nn
-from dpnn.nn.more import metrics
+from dpnn.nn.more.tail import Tail
 from dpnn.training.state import State
 
 
@@ -70,9 +70,7 @@ class StepDone(Event):
     def loss(self) -> float:
         """The mean over the epoch's rows so far; NaN while they all weigh nothing."""
         tail = self.state.tail
-        if tail is None or tail[metrics.WEIGHT] <= 0:
-            return float("nan")
-        return float(tail[metrics.LOSS] / tail[metrics.WEIGHT])
+        return float("nan") if tail is None else Tail(tail).mean
 
 
 @dataclass(frozen=True)

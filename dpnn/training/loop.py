@@ -15,7 +15,9 @@ import numpy as np
 from dpnn import nn
 from dpnn.engines.protocol import Kind, Plan, Sums
 from dpnn.engines.worker import Program
-from dpnn.nn.more import metrics, normalization
+from dpnn.nn.more import normalization
+from dpnn.nn.more.metrics import Measures
+from dpnn.nn.more.tail import Tail
 from dpnn.training.checkpoints import Checkpoint
 from dpnn.training.events import EngineChosen, EpochDone, FitEnded, FitStarted, StepDone, Watchers
 from dpnn.training.feed import Feed
@@ -54,6 +56,7 @@ class Fit:
         self.steps = max(1, ceil(feed.num_rows / batch))
         rows = feed.rows_of_shards
         check_passes(network, rows, self.steps, batch, trainer.micro_batch)
+        self.measures = Measures.of_steps(trainer.loss, network.output_shape)
         self.held = feed.validation is not None
         self.monitor = trainer.monitor or ("val_loss" if self.held else "loss")
         self.checkpoint = None
@@ -87,8 +90,10 @@ class Fit:
     def _watchers(self) -> Watchers:
         """Those of the fit, in the order in which each needs what those before have done."""
         trainer = self.trainer
+        outputs = self.network.output_shape
+        held = Measures.of_rows(trainer.loss, outputs) if self.held else None
         watchers: list[Any] = [
-            Evaluation(self.runner, trainer.loss, trainer.optimizer, self.held),
+            Evaluation(self.runner, held, trainer.optimizer),
             Ledger(self.runner),
             Patience(trainer.patience, self.monitor),
         ]
@@ -130,7 +135,7 @@ class Fit:
         seconds = perf_counter() - start
         state.check_finite(self.network.layout)
         assert state.tail is not None
-        figures = {"epoch": epoch, **metrics.means(self.trainer.loss, state.tail)}
+        figures = {"epoch": epoch, **self.measures.figures(Tail(state.tail), "training")}
         state.epoch, state.step, state.tail = epoch, 0, None
         rows = round(self.feed.num_rows * (steps - first) / steps)
         self.watchers(EpochDone(state, epoch, figures, rows, seconds))
@@ -156,9 +161,8 @@ class Fit:
         if not normalization.moments_size(self.network):
             return
         state = self.state
-        tail = self.runner.step(state.weights, Plan(Kind.MOMENTS)).tail
-        moments, count = tail[metrics.HEAD :], tail[metrics.ROWS]
-        normalization.set_moments(self.network, state.weights, moments, count)
+        tail = Tail(self.runner.step(state.weights, Plan(Kind.MOMENTS)).tail)
+        normalization.set_moments(self.network, state.weights, tail.sums, tail.rows)
         if state.average is not None:  # begins where the training does
             state.average[...] = state.weights
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 
 from dpnn import nn
-from dpnn.nn.more import metrics
+from dpnn.nn.more.tail import Tail
 
 SMALLEST = 1e-30  # of a mean row weight: float32 has 8 digits for gradients of 1e-8 beside it
 
@@ -15,8 +17,8 @@ def check_passes(
 ) -> None:
     """ValueError where a layer would see fewer rows in a pass than it can train on.
 
-    shards: the rows of each. Step t of a shard has its rows ⌊t·n/T⌋ to ⌊(t+1)·n/T⌋, in passes of
-    `micro_batch`.
+    shards: the rows of each. Step t of a shard has its rows ⌊t·n/T⌋ to ⌊(t+1)·n/T⌋, in even passes of
+    at most `micro_batch`.
     """
     least = network.least_rows
     if least == 1:
@@ -33,17 +35,17 @@ def check_passes(
                 f"{_cure(shards, least, batch_size)}"
             )
         for step in {fewest, -(-rows // steps)}:
-            last = step % micro_batch or min(step, micro_batch)
-            if 0 < last < least:
+            smallest = step // max(ceil(step / micro_batch), 1)
+            if 0 < smallest < least:
                 raise ValueError(
                     f"{needs}, but micro_batch={micro_batch} cuts the {step:,} rows of a step of "
-                    f"shard {shard} so that {last} is left: give micro_batch={micro_batch + least}"
+                    f"shard {shard} into passes of {smallest}: give micro_batch={2 * least}"
                 )
 
 
 def check_weights(tail: np.ndarray, epoch: int, step: int) -> None:
     """ValueError where float32 does not hold what rows of such weights add to a gradient."""
-    weight, rows = tail[metrics.WEIGHT], tail[metrics.ROWS]
+    weight, rows = Tail(tail).weight, Tail(tail).rows
     if 0 < weight < SMALLEST * rows:
         raise ValueError(
             f"the rows' weights at epoch {epoch} step {step} are {weight / rows:.1e} on average, "

@@ -10,7 +10,7 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.engines.protocol import Sums
-from dpnn.nn.more import metrics
+from dpnn.nn.more.tail import Tail
 from dpnn.training.state import State
 
 
@@ -37,8 +37,7 @@ class Update:
         def evaluate(trial: bool = False) -> nn.Evaluation:
             sums = compute(trial)
             assert sums.flat is not None
-            weight = float(sums.tail[metrics.WEIGHT])
-            value = float(sums.tail[metrics.LOSS]) / weight if weight > 0 else 0.0
+            value = Tail(sums.tail).mean
             if trial and not (isfinite(value) and np.isfinite(sums.flat).all()):
                 return nn.Evaluation(inf, np.zeros_like(trained), sums.tail.copy())
             return nn.Evaluation(value, self._mean_gradient(state, sums), sums.tail.copy())
@@ -51,13 +50,13 @@ class Update:
     def _mean_gradient(self, state: State, sums: Sums) -> np.ndarray | None:
         """(trained,) the mean gradient, clipped, or None; moves the state that is not trained."""
         assert sums.flat is not None
-        if sums.tail[metrics.ROWS]:  # shards smaller than the number of steps leave some empty
-            self.layout.update_state(state.weights, sums.flat, sums.tail[metrics.ROWS])
-        weight = float(sums.tail[metrics.WEIGHT])  # NumPy's own would make it a float64 product
-        if weight <= 0:  # rows that all weigh nothing change nothing
+        tail = Tail(sums.tail)
+        if tail.rows:  # shards smaller than the number of steps leave some empty
+            self.layout.update_state(state.weights, sums.flat, tail.rows)
+        if tail.weight <= 0:  # rows that all weigh nothing change nothing
             return None
         gradient = sums.flat[: self.layout.trained]
-        gradient *= 1 / weight
+        gradient *= 1 / tail.weight
         if self.clip_norm is not None:
             nn.clip_by_global_norm(gradient, self.clip_norm)
         return gradient

@@ -211,8 +211,19 @@ def expected_figures(model, weights):
     right = z.argmax(axis=1) == LABELS
     matrix = np.zeros((3, 3))
     np.add.at(matrix, (LABELS, z.argmax(axis=1)), weights)
+    found, true = (np.bincount(of, weights, 3) for of in (z.argmax(axis=1), LABELS))
+    hits = matrix.diagonal()
+    nonzero = [np.where(n > 0, n, 1) for n in (found, true, found + true)]
+    there = found + true > 0
+    precision, recall, f1 = hits / nonzero[0], hits / nonzero[1], 2 * hits / nonzero[2]
     return {
         "rows": 8,
+        "log_loss": pytest.approx((weights * loss).sum() / weights.sum(), rel=1e-5),
+        "f1": pytest.approx(f1[there].mean()),
+        "precision": pytest.approx(precision[there].mean()),
+        "recall": pytest.approx(recall[there].mean()),
+        "precision_by_class": pytest.approx(precision.tolist()),
+        "recall_by_class": pytest.approx(recall.tolist()),
         "loss": pytest.approx((weights * loss).sum() / weights.sum(), rel=1e-5),
         "accuracy": pytest.approx((weights * right).sum() / weights.sum()),
         "confusion": matrix.tolist(),

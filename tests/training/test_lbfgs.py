@@ -123,7 +123,7 @@ def test_a_sum_whose_norm_overflows():
 def test_rows_that_weigh_nothing():
     trainer = Trainer(nn.Dense(1), nn.MeanSquaredError(), nn.LBFGS(), epochs=2, progress=False)
     x = np.ones((6, 2), np.float32)
-    with pytest.raises(ValueError, match="the rows' weights sum to 0"):
+    with pytest.raises(ValueError, match="the training rows' weights sum to 0"):
         trainer.fit((x, x[:, 0], np.zeros(6)))
 
 

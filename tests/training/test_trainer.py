@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info
 
 from dpnn import Trainer, nn
 from dpnn.engines.protocol import ShardError
-from dpnn.nn.more import metrics
+from dpnn.nn.more.metrics import Measures
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((500, 6)).astype(np.float32)
@@ -225,10 +225,11 @@ def test_very_many_outputs_have_no_r2():
 
 
 def test_r2_of_a_constant_is_unknown():
-    tail = np.zeros(7)
+    measures = Measures.of_steps(nn.MeanSquaredError(), (1,))
+    tail = measures.tail()
     for w in np.random.default_rng(0).random(50):
-        tail += [w, w, 1, w, w, w * 1234.5, w * 1234.5**2]
-    assert math.isnan(metrics.means(nn.MeanSquaredError(), tail)["r2"])
+        tail.numbers[:] += [w, w, 1, w, w, w, w * 1234.5, w * 1234.5**2]
+    assert math.isnan(measures.figures(tail)["r2"])
 
 
 def test_data_that_does_not_fit():

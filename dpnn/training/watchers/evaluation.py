@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dpnn import nn
 from dpnn.engines.protocol import Kind, Plan
-from dpnn.nn.more import metrics
+from dpnn.nn.more.metrics import Measures
+from dpnn.nn.more.tail import Tail
 from dpnn.training.events import EpochDone
 from dpnn.training.runner import Runner
 from dpnn.training.state import State
@@ -13,27 +14,28 @@ from dpnn.training.state import State
 class Evaluation:
     """Adds "val_loss", … by the averaged weights where there are any; the schedule hears the loss.
 
-    held: whether there are validation rows.
+    held: what is measured of the validation rows; None where there are none.
     """
 
-    def __init__(self, runner: Runner, loss: nn.Loss, optimizer: nn.Optimizer, held: bool) -> None:
-        self._runner, self._loss, self._optimizer, self._held = runner, loss, optimizer, held
+    def __init__(self, runner: Runner, held: Measures | None, optimizer: nn.Optimizer) -> None:
+        self._runner, self._held, self._optimizer = runner, held, optimizer
 
     def on_epoch(self, event: EpochDone) -> None:
         figures = event.figures
-        if self._held:
-            found = self._evaluate(event.state, event.epoch)
+        if self._held is not None:
+            tail = self._evaluate(event.state, event.epoch)
+            found = self._held.figures(tail, "validation")
             figures.update({f"val_{name}": value for name, value in found.items()})
         loss = figures.get("val_loss", figures["loss"])
         self._optimizer.observe(event.state.optimizer, loss)
 
-    def _evaluate(self, state: State, epoch: int) -> dict[str, float]:
+    def _evaluate(self, state: State, epoch: int) -> Tail:
         plan = Plan(Kind.EVALUATE, epoch)
         if state.average is None:
-            return metrics.means(self._loss, self._runner.step(state.weights, plan).tail)
+            return Tail(self._runner.step(state.weights, plan).tail)
         trained = state.weights.copy()  # the engine reads the weights where they lie
         state.weights[...] = state.average
         try:
-            return metrics.means(self._loss, self._runner.step(state.weights, plan).tail)
+            return Tail(self._runner.step(state.weights, plan).tail)
         finally:
             state.weights[...] = trained

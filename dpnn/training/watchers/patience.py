@@ -5,10 +5,9 @@ from __future__ import annotations
 from math import isnan
 
 from dpnn import nn
+from dpnn.nn.more.metrics import better
 from dpnn.training.events import EpochDone, Event, FitStarted
 from dpnn.training.state import Best
-
-HIGHER = ("accuracy", "r2")  # better when they are; of all others a lower value is better
 
 
 class Patience:
@@ -19,7 +18,7 @@ class Patience:
 
     def __init__(self, patience: int | None, monitor: str) -> None:
         self._patience, self._monitor = patience, monitor
-        self._sign = -1 if monitor.removeprefix("val_") in HIGHER else 1
+        self._sign = -1 if better(monitor) == "higher" else 1
 
     def on_fit_start(self, event: FitStarted) -> None:
         state = event.state

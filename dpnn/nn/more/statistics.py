@@ -1,0 +1,203 @@
+"""Statistics: the sums over rows that metrics are made of, each for several metrics.
+
+All are float64 and weighted by the row weights of the call alone, so that shards add up. Counts are
+whole numbers where rows have no weights: exact whatever the order. B rows, K outputs of a row, C
+classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from dpnn import nn
+from dpnn.nn.core.params import Shape
+from dpnn.nn.kernels.arrays import Array
+
+OUTPUTS = 64  # up to which each has sums of its own
+BINS = 16384  # of a score: the counts of both classes are 256 kB
+FEW = 20  # classes up to which a confusion matrix is counted
+
+
+class Seen:
+    """Outputs z of some rows beside their targets; what several statistics ask is made once."""
+
+    def __init__(self, loss: nn.Loss, z: Array, y: Array, w: Array | None) -> None:
+        self.loss, self.z, self.y, self.xp = loss, z, y, nn.array_module(z)
+        self.weights = self.xp.ones(len(z)) if w is None else w.reshape(-1).astype(np.float64)
+
+    @cached_property
+    def predicted(self) -> Array:
+        """(B, K): what the loss makes of z, in float64; probabilities (B, K, C) of classes."""
+        p = self.loss.prediction(self.z.astype(np.float64))
+        last = p.shape[-1:] if self.loss.task == "classes" else ()
+        return p.reshape(len(p), prod(p.shape[1 : p.ndim - len(last)]), *last)
+
+    @cached_property
+    def found(self) -> Array:
+        """(B, K) the class of the largest output; of one output, whether it is above 0."""
+        found = self.z.argmax(axis=-1) if self.loss.task == "classes" else self.z > 0
+        return found.reshape(len(found), prod(found.shape[1:]))
+
+    @cached_property
+    def true(self) -> Array:
+        """(B, K) the class of the target."""
+        true = self.y.reshape(self.found.shape)
+        return true if self.loss.task == "classes" else true > 0.5
+
+    def count(self, places: Array, size: int) -> Array:
+        """(size,) the weights of the rows at each place."""
+        return self.xp.bincount(places, self.weights, size)
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """Base: `size` sums of the rows that are `seen`."""
+
+    loss: nn.Loss
+    outputs: Shape  # the shape of one row of z
+    task: ClassVar[tuple[str, ...]] = ("classes", "binary")
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    @property
+    def classes(self) -> int:
+        """Of which a row has its one label, or 0."""
+        if self.loss.task == "classes" and len(self.outputs) == 1:
+            return self.outputs[0]
+        return 2 if self.loss.task == "binary" and self.outputs in ((), (1,)) else 0
+
+    def fits(self) -> bool:
+        """Whether there is such a thing for this loss and these outputs."""
+        return self.loss.task in self.task
+
+    def sums(self, seen: Seen) -> Array:
+        """(size,)"""
+        raise NotImplementedError
+
+
+class Hits(Statistic):
+    """Σ of the share of a row's outputs that are right."""
+
+    def sums(self, seen: Seen) -> Array:
+        hits = seen.found == seen.true
+        return seen.xp.dot(seen.weights, hits.mean(axis=1, keepdims=True, dtype=np.float64))
+
+
+class Errors(Statistic):
+    """Σ |p - y|, Σ (p - y)², Σ y and Σ y² of each output; of very many outputs only means."""
+
+    task = ("values",)
+
+    @property
+    def each(self) -> bool:
+        return prod(self.outputs) <= OUTPUTS
+
+    @property
+    def size(self) -> int:
+        return 4 * (prod(self.outputs) if self.each else 1)
+
+    def sums(self, seen: Seen) -> Array:
+        xp, target = seen.xp, seen.y.reshape(seen.predicted.shape).astype(np.float64)
+        error = seen.predicted - target
+        parts = [xp.abs(error), error * error, target, target * target]
+        if not self.each:  # no variance: r2 is unknown
+            parts = [part.mean(axis=1, keepdims=True) for part in parts[:2]]
+            parts += [xp.zeros_like(parts[0])] * 2
+        return xp.concatenate([xp.dot(seen.weights, part) for part in parts])
+
+
+class Pinball(Statistic):
+    """Σ of the loss that the q-quantile of y has least of: q above it, 1 - q below."""
+
+    def fits(self) -> bool:
+        return isinstance(self.loss, nn.Quantile)
+
+    def sums(self, seen: Seen) -> Array:
+        assert isinstance(self.loss, nn.Quantile)
+        error = seen.predicted - seen.y.reshape(seen.predicted.shape)
+        values = error * ((error > 0) - self.loss.q)
+        return seen.xp.dot(seen.weights, values.mean(axis=1, keepdims=True))
+
+
+class Surprise(Statistic):
+    """Σ -log of the probability of the target, which is taken to be within 2e-16 of 0 and 1."""
+
+    def sums(self, seen: Seen) -> Array:
+        xp, least = seen.xp, np.finfo(np.float64).eps
+        p = xp.clip(seen.predicted, least, 1 - least)
+        if self.loss.task == "classes":
+            places = seen.true.astype(np.intp)[..., None]
+            values = -xp.log(xp.take_along_axis(p, places, axis=-1)[..., 0])
+        else:
+            y = seen.y.reshape(p.shape)
+            values = -(y * xp.log(p) + (1 - y) * xp.log1p(-p))
+        return xp.dot(seen.weights, values.mean(axis=1, keepdims=True))
+
+
+class ByClass(Statistic):
+    """(3, C): the rows of each class that were found, all that were found, and all there are."""
+
+    @property
+    def size(self) -> int:
+        return 3 * self.classes
+
+    def fits(self) -> bool:
+        return self.classes > 0
+
+    def sums(self, seen: Seen) -> Array:
+        found, true = seen.found.reshape(-1), seen.true.reshape(-1).astype(np.intp)
+        hit = seen.xp.where(found == true, true, self.classes)  # a class beyond for the others
+        counts = [seen.count(hit, self.classes + 1)[:-1]]
+        counts += [seen.count(places.astype(np.intp), self.classes) for places in (found, true)]
+        return seen.xp.concatenate(counts)
+
+
+class Confusion(Statistic):
+    """(C, C): rows of true class i that were taken for class j."""
+
+    @property
+    def size(self) -> int:
+        return self.classes**2
+
+    def fits(self) -> bool:
+        return 0 < self.classes <= FEW
+
+    def sums(self, seen: Seen) -> Array:
+        true = seen.true.reshape(-1).astype(np.intp)
+        return seen.count(true * self.classes + seen.found.reshape(-1), self.size)
+
+
+class Scores(Statistic):
+    """(2, BINS): how many rows of class 0, and of class 1, have a score in each bin.
+
+    The score is the log odds s of class 1. Bins are equally wide in s / (4 + |s|): none is lost
+    however large, and near s = 0 one is 0.0005 wide, at 1 % and at 99 % 0.002.
+    """
+
+    @property
+    def size(self) -> int:
+        return 2 * BINS
+
+    def fits(self) -> bool:
+        return self.classes == 2
+
+    def sums(self, seen: Seen) -> Array:
+        z = seen.z.reshape(len(seen.z), -1).astype(np.float64)
+        s = z[:, 1] - z[:, 0] if self.loss.task == "classes" else z[:, 0]
+        place = (s / (4 + seen.xp.abs(s)) + 1) * (BINS / 2)
+        place = seen.xp.clip(seen.xp.nan_to_num(place, nan=0), 0, BINS - 1).astype(np.intp)
+        return seen.count(seen.true.reshape(-1) * BINS + place, self.size)
+
+
+def lower_edge(bins: Array) -> Array:
+    """The probability of class 1 at the lower edge of a bin of `Scores`; 0 of the first."""
+    share = np.asarray(bins) / (BINS / 2) - 1
+    with np.errstate(divide="ignore", over="ignore"):
+        return 1 / (1 + np.exp(-4 * share / (1 - np.abs(share))))
