@@ -25,7 +25,6 @@ from dpnn.nn.core.model import each
 from dpnn.nn.more.metrics import Measures
 
 
-
 class Tally:
     """Sums for evaluation: the loss and all metrics of some rows."""
 

@@ -17,8 +17,8 @@ def check_passes(
 ) -> None:
     """ValueError where a layer would see fewer rows in a pass than it can train on.
 
-    shards: the rows of each. Step t of a shard has its rows ⌊t·n/T⌋ to ⌊(t+1)·n/T⌋, in even passes of
-    at most `micro_batch`.
+    shards: the rows of each. Step t of a shard has its rows ⌊t·n/T⌋ to ⌊(t+1)·n/T⌋, in even passes
+    of at most `micro_batch`.
     """
     least = network.least_rows
     if least == 1:
