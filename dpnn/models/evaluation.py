@@ -21,7 +21,7 @@ from dpnn.data.shards import as_shard
 from dpnn.models import tables
 from dpnn.models.scorer import Scorer, Sent, bound, cut, explained
 from dpnn.models.tables import Wanted
-from dpnn.nn.core.model import each
+from dpnn.nn.core.network import each
 from dpnn.nn.more.metrics import Measures
 
 
