@@ -97,6 +97,16 @@ def test_links_lead_to_files_and_headings_that_are_there(path):
             assert anchor in anchors, target
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_files_that_a_page_names_are_there(path):
+    if path.name == "CHANGELOG.md":
+        pytest.skip("it tells of files that are gone")
+    for name in re.findall(r"`([\w./-]+\.(?:py|sh|toml|md))`", path.read_text()):
+        homes = (ROOT, ROOT / "dpnn", ROOT / "dpnn/nn/core", ROOT / "scripts")
+        found = [home / name for home in homes if (home / name).exists()]
+        assert found or list((ROOT / "dpnn").rglob(name)), name
+
+
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.stem)
 def test_a_picture_is_shown_and_readable_in_the_dark(picture):
     shown = [path for path in PAGES if f"pictures/{picture.name}" in path.read_text()]
