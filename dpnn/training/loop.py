@@ -18,6 +18,7 @@ from dpnn.engines.worker import Program
 from dpnn.nn.more import normalization
 from dpnn.nn.more.metrics import Measures
 from dpnn.nn.more.tail import Tail
+from dpnn.spark.waiting import Waiting
 from dpnn.training.checkpoints import Checkpoint
 from dpnn.training.events import EngineChosen, EpochDone, FitEnded, FitStarted, StepDone, Watchers
 from dpnn.training.feed import Feed
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 class Fit:
     """Driver. Holds the state and the engine while a fit runs; `run` once, then `close`."""
 
-    def __init__(self, trainer: Trainer, network: nn.Network, feed: Feed) -> None:
+    def __init__(self, trainer: Trainer, network: nn.Network, feed: Feed, waiting: Waiting) -> None:
         self.trainer, self.network, self.feed = trainer, network, feed
         program = Program(
             trainer.model,
@@ -62,7 +63,7 @@ class Fit:
         self.checkpoint = None
         if trainer.checkpoints is not None:
             self.checkpoint = Checkpoint(trainer.checkpoints, self._training())
-        self.runner = Runner(trainer.engine, program, feed, self._changed)
+        self.runner = Runner(trainer.engine, program, feed, self._changed, waiting)
         try:
             self.state = self.update.start(self.runner.start(network.weights))
             self.watchers = self._watchers()

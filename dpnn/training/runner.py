@@ -8,9 +8,12 @@ from time import perf_counter
 import numpy as np
 
 from dpnn.engines.open import open_engine
-from dpnn.engines.protocol import Costs, Engine, EngineUnavailable, Plan, Sums
+from dpnn.engines.protocol import Costs, Engine, EngineUnavailable, Kind, Plan, Sums
 from dpnn.engines.worker import Program
+from dpnn.spark.waiting import Waiting
 from dpnn.training.feed import Feed
+
+_STEPS = {Kind.TRAIN: "a step", Kind.EVALUATE: "the evaluation", Kind.MOMENTS: "the first pass"}
 
 
 class Runner:
@@ -22,9 +25,15 @@ class Runner:
     """
 
     def __init__(
-        self, name: str, program: Program, feed: Feed, changed: Callable[[Plan], None]
+        self,
+        name: str,
+        program: Program,
+        feed: Feed,
+        changed: Callable[[Plan], None],
+        waiting: Waiting,
     ) -> None:
         self._program, self._feed, self._changed = program, feed, changed
+        self._waiting = waiting
         self.seconds = self.updating = 0.0
         self._engine: Engine
         self._open(name)
@@ -38,6 +47,7 @@ class Runner:
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
         """The sums of a plan; valid until the next call."""
         start = perf_counter()
+        self._waiting.begin(_STEPS[plan.kind])
         try:
             return self._engine.step(weights, plan)
         except EngineUnavailable as error:
@@ -48,6 +58,7 @@ class Runner:
             return self._engine.step(weights, plan)
         finally:
             self.seconds += perf_counter() - start
+            self._waiting.end()
 
     @property
     def costs(self) -> Costs:

@@ -12,10 +12,12 @@ from dpnn.models.model import TrainedModel
 from dpnn.nn.core.fields import is_number
 from dpnn.nn.core.spec import plain
 from dpnn.nn.more import checks, normalization
+from dpnn.spark.waiting import Waiting
 from dpnn.training.events import handlers
-from dpnn.training.feed import feed
+from dpnn.training.feed import Feed, feed
 from dpnn.training.loop import Fit
 from dpnn.training.result import Result
+from dpnn.training.watchers.progress import say
 
 ENGINES = ("auto", "local", "job", "resident")
 
@@ -120,22 +122,27 @@ class Trainer:
         named = inputs is not None or label is not None or weight is not None
         columns = Columns(inputs, label or "", weight) if named else None
         on_spark = self.engine in ("job", "resident")
-        source = feed(data, columns, validation, num_shards, spark=on_spark)
-        try:
-            if self.engine == "local":
-                source = source.fetched()
-            network = _built(self, source.input_shape)
-            checks.check(network, self.loss)
-            normalization.check(network.context)
-            source.check(network, self.loss)
-            fit = Fit(self, network, source)
+        with Waiting(None if self.progress is False else say) as waiting:
+            with waiting.over("reading the data"):
+                source = feed(data, columns, validation, num_shards, spark=on_spark)
             try:
-                state = fit.run()
-                network.bind(state.kept.copy())
+                if self.engine == "local":
+                    source = source.fetched()
+                return self._fit(source, waiting)
             finally:
-                fit.close()
+                source.close()
+
+    def _fit(self, source: Feed, waiting: Waiting) -> Result:
+        network = _built(self, source.input_shape)
+        checks.check(network, self.loss)
+        normalization.check(network.context)
+        source.check(network, self.loss)
+        fit = Fit(self, network, source, waiting)
+        try:
+            state = fit.run()
+            network.bind(state.kept.copy())
         finally:
-            source.close()
+            fit.close()
         model = TrainedModel(network, self.loss, source.columns, source.source)
         return Result(
             model,
