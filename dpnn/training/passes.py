@@ -23,8 +23,7 @@ def check_passes(
     least = network.least_rows
     if least == 1:
         return
-    places = network.context.walk()
-    name = next(c.name for c in places if c.layer.least_rows(c.x) == least)
+    name = next(c.name for c in network.places if c.layer.least_rows(c.x) == least)
     needs = f"{name} needs {least} rows of a shard in each pass"
     for shard, rows in enumerate(shards):
         fewest = rows // steps
