@@ -25,17 +25,20 @@ from dpnn.nn.core.shaping import Dropout, Flatten, Rescale
 from dpnn.nn.core.spec import find, from_spec, nearest, to_spec
 from dpnn.nn.kernels.arrays import array_module
 from dpnn.nn.more.branches import Add, Concatenate, Input
+from dpnn.nn.more.ensemble import EachMember, MeanOfMembers, MemberDense, Members, MemberScale
 from dpnn.nn.more.layers import GELU, Conv1D, LeakyReLU, PositionalEmbedding, Reshape, SiLU
 from dpnn.nn.more.layers import Softmax
 from dpnn.nn.more import elsewhere as _elsewhere
 from dpnn.nn.more.lbfgs import LBFGS
 from dpnn.nn.more.losses import Huber, MeanAbsoluteError, Poisson, Quantile
 from dpnn.nn.more.normalization import Normalization
+from dpnn.nn.more.numbers import PeriodicEmbedding, PiecewiseLinear
 from dpnn.nn.more.optimizers import LAMB, Adagrad, Lion, RMSProp
 from dpnn.nn.more.pooling import AveragePool2D, GlobalAveragePool, MaxPool2D
 from dpnn.nn.more.recurrent import GRU
 from dpnn.nn.more.schedules import CosineDecay, ExponentialDecay, OneCycle, ReduceOnPlateau
 from dpnn.nn.more.schedules import StepDecay, Warmup
+from dpnn.nn.more.tabular import SELU, Blend, Mish, NTKDense, OneHot, Scale, SmoothClip
 
 __all__ = [
     "GELU",
@@ -43,6 +46,7 @@ __all__ = [
     "LAMB",
     "LBFGS",
     "LSTM",
+    "SELU",
     "SGD",
     "Adagrad",
     "Adam",
@@ -51,6 +55,7 @@ __all__ = [
     "AveragePool2D",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "Blend",
     "Concatenate",
     "Context",
     "Conv1D",
@@ -58,6 +63,7 @@ __all__ = [
     "CosineDecay",
     "Dense",
     "Dropout",
+    "EachMember",
     "Embedding",
     "Evaluation",
     "ExponentialDecay",
@@ -73,13 +79,22 @@ __all__ = [
     "Loss",
     "MaxPool2D",
     "MeanAbsoluteError",
+    "MeanOfMembers",
     "MeanSquaredError",
+    "MemberDense",
+    "MemberScale",
+    "Members",
+    "Mish",
     "MultiHeadAttention",
+    "NTKDense",
     "Network",
     "Normalization",
     "OneCycle",
+    "OneHot",
     "Optimizer",
     "Param",
+    "PeriodicEmbedding",
+    "PiecewiseLinear",
     "Poisson",
     "PositionalEmbedding",
     "Quantile",
@@ -89,11 +104,13 @@ __all__ = [
     "Rescale",
     "Reshape",
     "Residual",
+    "Scale",
     "Schedule",
     "Sequential",
     "ShapeError",
     "SiLU",
     "Sigmoid",
+    "SmoothClip",
     "Softmax",
     "SoftmaxCrossEntropy",
     "StepDecay",

@@ -33,6 +33,7 @@ class Case:
     value: Callable[[Params, Any], np.ndarray] | None = None
     below: Any = 0
     options: dict[str, Any] = field(default_factory=dict)  # of gradient_check
+    trains: tuple[int, ...] | None = None  # the output's rows in training, where they are others
 
     def inputs(self, rows: int, seed: int = 0, dtype: Any = np.float32) -> Any:
         """Random rows; floats keep away from 0, where rectifiers have a corner."""
@@ -201,6 +202,50 @@ def attention(
     return out @ p["out.W"] + p["out.b"]
 
 
+def mish(x: np.ndarray) -> np.ndarray:
+    return x * np.tanh(np.log1p(np.exp(x)))
+
+
+def selu(x: np.ndarray) -> np.ndarray:
+    return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1))
+
+
+def periodic(p: Params, x: np.ndarray) -> np.ndarray:
+    """One column after the other."""
+    features = []
+    for f in range(x.shape[1]):
+        waves = np.cos(2 * np.pi * x[:, f, None] * p["w"][f] + p["b"][f])
+        features += [x[:, f, None], waves @ p["V"][f] + p["c"][f]]
+    return np.concatenate(features, axis=1)
+
+
+def piecewise(p: Params, x: np.ndarray) -> np.ndarray:
+    """Between whole numbers, a line from one sum of rows of W to the next."""
+    corners = np.cumsum(np.pad(p["W"], ((0, 0), (1, 0), (0, 0))), axis=1)  # (F, K + 1, O)
+    places = np.arange(corners.shape[1])
+    features = [
+        np.interp(x[:, f], places, corners[f, :, o]) + p["b"][f, o]
+        for f in range(x.shape[1])
+        for o in range(corners.shape[2])
+    ]
+    return np.stack(features, axis=1)
+
+
+def one_hot(x: np.ndarray, sizes: tuple[int, ...], unseen: int | None = None) -> np.ndarray:
+    tables = [np.eye(size) for size in sizes]
+    for table in tables:
+        table[slice(0) if unseen is None else unseen] = 0
+    return np.concatenate([table[x[:, f]] for f, table in enumerate(tables)], axis=1)
+
+
+def member_dense(p: Params, x: np.ndarray) -> np.ndarray:
+    return np.stack([x[:, m] @ p["W"][m] + p["b"][m] for m in range(x.shape[1])], axis=1)
+
+
+def odds(p: np.ndarray) -> np.ndarray:
+    return np.log(p / (1 - p))
+
+
 def unnamed(p: Params, layer: str) -> Params:
     """The parameters of one layer of a model, by their own names."""
     return {name.removeprefix(layer + "."): v for name, v in p.items() if name.startswith(layer)}
@@ -326,6 +371,68 @@ CASES = [
         nn.Add(nn.Dense(3), nn.Tanh(), nn.Sequential(nn.Dense(3), nn.ReLU())),
         (3,),
     ),
+    Case("smooth-clip", nn.SmoothClip(2), (3, 4), lambda p, x: x / np.sqrt(1 + x * x / 4)),
+    Case("selu", nn.SELU(), (3, 4), lambda p, x: selu(x)),
+    Case("mish", nn.Mish(), (3, 4), lambda p, x: mish(x)),
+    Case("blend", nn.Blend(nn.Mish()), (3, 4), lambda p, x: x + p["a"] * (mish(x) - x)),
+    Case(
+        "blend-trained",
+        nn.Blend(nn.Dense(4)),
+        (4,),
+        lambda p, x: x + p["a"] * (dense(unnamed(p, "f"), x) - x),
+    ),
+    Case("scale", nn.Scale(), (3, 4), lambda p, x: p["s"] * x),
+    Case("ntk", nn.NTKDense(3), (2, 4), lambda p, x: x @ p["W"] / 2 + p["b"]),
+    Case("ntk-zeros", nn.NTKDense(3, 0.1, "zeros"), (4,), lambda p, x: x @ p["W"] / 2 + p["b"]),
+    Case("one-hot", nn.OneHot((3, 5)), (2,), lambda p, x: one_hot(x, (3, 5)), below=3),
+    Case(
+        "one-hot-unseen",
+        nn.OneHot((4, 5), unseen=1),
+        (2,),
+        lambda p, x: one_hot(x, (4, 5), 1),
+        below=4,
+    ),
+    Case("periodic", nn.PeriodicEmbedding(2, 5), (3,), periodic),
+    Case("piecewise", nn.PiecewiseLinear(3, 4), (5,), piecewise),
+    Case("members", nn.Members(3), (4,), lambda p, x: x[:, None] * p["R"]),
+    Case("members-signs", nn.Members(3, "signs"), (4,), lambda p, x: x[:, None] * p["R"]),
+    Case("member-scale", nn.MemberScale(), (3, 4), lambda p, x: x * p["s"] + p["b"]),
+    Case("member-scale-alone", nn.MemberScale(bias=False), (3, 4), lambda p, x: x * p["s"]),
+    Case("member-dense", nn.MemberDense(2), (3, 4), member_dense),
+    Case("mean", nn.MeanOfMembers(), (3, 2), lambda p, x: x.mean(axis=1), trains=(3, 2)),
+    Case(
+        "mean-binary",
+        nn.MeanOfMembers("binary"),
+        (3, 2),
+        lambda p, x: odds(sigmoid(x).mean(axis=1)),
+        trains=(3, 2),
+    ),
+    Case(
+        "mean-classes",
+        nn.MeanOfMembers("classes"),
+        (3, 4),
+        lambda p, x: np.log(softmax(x).mean(axis=1)),
+        trains=(3, 4),
+    ),
+    Case(
+        "tabm",
+        nn.Sequential(
+            nn.Concatenate(
+                nn.Sequential(nn.Input("places"), nn.PiecewiseLinear(3, 2)),
+                nn.Sequential(nn.Input("numbers"), nn.PeriodicEmbedding(), nn.Scale()),
+                nn.Sequential(nn.Input("codes"), nn.OneHot((3, 4))),
+            ),
+            nn.Members(2),
+            nn.Dense(4, bias=False),
+            nn.MemberScale(),
+            nn.Blend(nn.SELU()),
+            nn.MemberDense(1),
+            nn.MeanOfMembers("binary"),
+        ),
+        {"places": (2,), "numbers": (2,), "codes": (2,)},
+        below={"codes": 3},
+        trains=(2, 1),
+    ),
     Case("concatenate", nn.Concatenate(nn.Dense(2), nn.Tanh(), nn.Dense(1)), (4, 3)),
     Case(
         "wide-and-deep",
@@ -346,21 +453,24 @@ class LossCase:
     value: Callable[[np.ndarray, np.ndarray], np.ndarray]
     targets: str = "values"  # "classes", "binary" or "counts"
     row_weight: Callable[[np.ndarray], np.ndarray] | None = None  # what the loss itself weighs by
+    members: bool = False  # z has an axis of members, which y has not
 
     def draw(self, rows: int, seed: int = 0, dtype: Any = np.float64) -> Any:
         """(z, y, w) at random; z keeps its distance to y, where absolute values have a corner."""
         rng = np.random.default_rng(seed)
-        z = rng.standard_normal((rows, *self.shape))
+        given = z = rng.standard_normal((rows, *self.shape))
+        if self.members:
+            z = z[:, 0]
         w = rng.uniform(0.5, 2, rows).astype(np.float32)
         if self.targets == "classes":
-            y = rng.integers(0, self.shape[-1], (rows, *self.shape[:-1]))
+            y = rng.integers(0, self.shape[-1], z.shape[:-1])
         elif self.targets == "binary":
             y = rng.integers(0, 2, z.shape)
         elif self.targets == "counts":
             y = rng.poisson(2, z.shape)
         else:
             y = (z + rng.choice([-1, 1], z.shape) * rng.uniform(0.1, 3, z.shape)).astype(dtype)
-        return z.astype(dtype), y, w
+        return given.astype(dtype), y, w
 
 
 def _log_softmax(z: np.ndarray) -> np.ndarray:
@@ -387,6 +497,11 @@ def huber(delta: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         return _per_row(np.where(d <= delta, d**2 / 2, delta * (d - delta / 2)))
 
     return value
+
+
+def each_member(value: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Any:
+    """One member after the other."""
+    return lambda z, y: np.mean([value(z[:, m], y) for m in range(z.shape[1])], axis=0)
 
 
 CLASS_WEIGHTS = (0.5, 2.0, 1.5)
@@ -435,6 +550,36 @@ LOSSES = [
         nn.Quantile(0.9),
         (2,),
         lambda z, y: _per_row(np.maximum(0.9 * (y - z), 0.1 * (z - y))),
+    ),
+    LossCase(
+        "members-binary",
+        nn.EachMember(nn.BinaryCrossEntropy()),
+        (3, 1),
+        each_member(lambda z, y: _per_row(np.log1p(np.exp(z)) - y * z)),
+        "binary",
+        members=True,
+    ),
+    LossCase(
+        "members-classes",
+        nn.EachMember(nn.SoftmaxCrossEntropy(class_weights=CLASS_WEIGHTS)),
+        (2, 3),
+        each_member(cross_entropy()),
+        "classes",
+        lambda y: np.array(CLASS_WEIGHTS)[y],
+        members=True,
+    ),
+    LossCase(
+        "members-values",
+        nn.EachMember(nn.MeanSquaredError()),
+        (3, 2),
+        each_member(lambda z, y: _per_row((z - y) ** 2)),
+        members=True,
+    ),
+    LossCase(
+        "members-as-one",
+        nn.EachMember(nn.MeanSquaredError()),
+        (2,),
+        lambda z, y: _per_row((z - y) ** 2),
     ),
 ]
 

@@ -29,6 +29,8 @@ def initialize(place: Context, views: Views, rng: np.random.Generator, then: str
 
 def _values(param: Param, rng: np.random.Generator, then: str) -> np.ndarray:
     shape, initial = param.shape, param.initial
+    if callable(initial):
+        return initial(rng, shape)
     if not isinstance(initial, str):
         return np.repeat(initial, prod(shape) // len(initial)).reshape(shape)
     if initial == "normal":

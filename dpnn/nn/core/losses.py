@@ -38,6 +38,10 @@ class Loss(Spec, base=True):
     def derivative(self, z: Array, y: Array, xp: ModuleType) -> Array:
         """d value / dz."""
 
+    def joint(self, z: Array) -> Array:
+        """The outputs that are judged: z, or what an ensemble's members say together."""
+        return z
+
     def prediction(self, z: Array) -> Array:
         """What outputs z say of y: values or probabilities, as an array of z's shape."""
         return z

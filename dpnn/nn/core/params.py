@@ -6,19 +6,23 @@ the trained parameters, then the state that is not trained (a BatchNorm's runnin
 gradient sums lie the sums from which the state is updated.
 """
 
+from collections.abc import Callable
 from math import prod
 from typing import NamedTuple
+
+import numpy as np
 
 from dpnn.nn.kernels import Array
 
 Shape = tuple[int, ...]
+Initial = Callable[[np.random.Generator, Shape], np.ndarray]
 
 
 class Param(NamedTuple):
     """A parameter as a layer declares it."""
 
     shape: Shape
-    initial: str | tuple[float, ...] = (0.0,)  # an initializer, or values spread evenly
+    initial: str | tuple[float, ...] | Initial = (0.0,)  # a name, values spread evenly, or a draw
     momentum: float | None = None  # None: trained. Else state: w = momentum w + (1 - m) mean
     rate: float = 1.0  # times the optimizer's learning rate
     decay: float | None = None  # times its weight decay; None: 1 with two axes or more, else 0

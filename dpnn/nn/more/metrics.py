@@ -88,7 +88,7 @@ class Measures:
         counted = _total(w, len(z))
         weight = counted if own is w else _total(own, len(z))
         tail.add(value, weight, len(z), counted)
-        seen = Seen(loss, z, y, w)
+        seen = Seen(loss, loss.joint(z), y, w)
         for statistic, place in self._places.values():
             tail.sums[place] += to_host(statistic.sums(seen))
         return dz
