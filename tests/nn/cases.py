@@ -284,7 +284,7 @@ CASES = [
         "normalization",
         nn.Normalization(),
         (4,),
-        lambda p, x: (x - p["mean"]) / np.sqrt(p["variance"]),
+        lambda p, x: (x - p["mean"] - p["rest"]) * p["scale"],
     ),
     convolution("conv2d", nn.Conv2D(3, 2)),
     convolution("conv2d-same", nn.Conv2D(3, 3, padding="same")),

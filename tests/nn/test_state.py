@@ -60,18 +60,18 @@ def test_moments_of_shards_are_those_of_all_rows() -> None:
     assert (total.shape, total.dtype) == ((size,), np.float64)
     set_moments(net, net.weights, total, 14)
     everything = 0.5 * np.concatenate(parts).reshape(-1, 3)
-    mean, variance = (net.parameters[f"Normalization[1].{n}"] for n in ("mean", "variance"))
+    mean, scale = (net.parameters[f"Normalization[1].{n}"] for n in ("mean", "scale"))
     np.testing.assert_allclose(mean, everything.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(variance, everything.var(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(scale, 1 / everything.std(axis=0), rtol=1e-5)
 
 
 def test_training_leaves_moments_alone() -> None:
     net = nn.Normalization().build(2)
-    net.weights[...] = [1, 2, 3, 4]
+    net.weights[...] = [1, 2, 3, 4, 5, 6]
     z = net.forward(np.ones((5, 2), np.float32), True)
     net.backward(np.ones_like(z))
     net.layout.update_state(net.weights, net.gradient, 5)
-    assert net.weights.tolist() == [1, 2, 3, 4]
+    assert net.weights.tolist() == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_constant_column_becomes_zero_not_noise() -> None:
@@ -124,12 +124,12 @@ def test_normalization_far_from_zero(offset: float, spread: float) -> None:
     for parts in (1, 7, 1500):
         total = sum(moments(net, part) for part in np.array_split(x, parts))
         set_moments(net, net.weights, total, len(x))
-        np.testing.assert_allclose(net.parameters["variance"], wide.var(axis=0), rtol=5e-2)
+        np.testing.assert_allclose(net.parameters["scale"], 1 / wide.std(axis=0), rtol=5e-2)
         np.testing.assert_allclose(net.predict(x).std(), 1, rtol=5e-2)
     constant = np.full((3000, 1), 0.1, np.float32)
     total = sum(moments(net, part) for part in np.array_split(constant, 1500))
     set_moments(net, net.weights, total, len(constant))
-    assert net.parameters["variance"] == 1
+    assert net.parameters["scale"] == 0
 
 
 def test_normalization_keeps_what_integers_beyond_float32_say() -> None:
@@ -137,7 +137,37 @@ def test_normalization_keeps_what_integers_beyond_float32_say() -> None:
     net = nn.Normalization().build(1)
     set_moments(net, net.weights, moments(net, x), len(x))
     z = net.predict(x)
-    np.testing.assert_allclose(np.diff(z, axis=0), 1 / x.std(), rtol=1e-4)
+    np.testing.assert_allclose(z, (x - x.mean()) / x.std(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+@pytest.mark.parametrize("size", [1e-30, 1e-25, 1e-10, 1e10, 1e20, 1e30])
+def test_normalization_of_sizes_whose_squares_float32_does_not_hold(
+    size: float, parts: int
+) -> None:
+    drawn = np.random.default_rng(1).standard_normal((500, 2)) + [0, 100]
+    x = (size * drawn).astype(np.float32)
+    net = nn.Normalization().build(2)
+    total = sum(moments(net, part) for part in np.array_split(x, parts))
+    set_moments(net, net.weights, total, len(x))
+    expected = (drawn - drawn.mean(axis=0)) / drawn.std(axis=0)
+    np.testing.assert_allclose(net.predict(x), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.1, -3e38, 1e-40, 0.0, 1_700_000_001])
+def test_a_constant_is_zero_whatever_its_size(value: float) -> None:
+    x = np.full((50, 1), value)
+    x = x.astype(np.int64) if value > 1e9 else x.astype(np.float32)
+    net = nn.Normalization().build(1)
+    set_moments(net, net.weights, sum(moments(net, part) for part in np.array_split(x, 9)), 50)
+    assert not net.predict(x).any()
+    assert not net.predict(0 * x).any()
+
+
+def test_no_rows_leave_a_normalization_as_it_is() -> None:
+    net = nn.Normalization().build(1)
+    set_moments(net, net.weights, np.zeros(3), 0)
+    assert net.weights.tolist() == [0, 0, 1]
 
 
 def test_state_that_stays_as_it_is_need_not_be_a_normalization() -> None:

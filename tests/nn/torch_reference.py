@@ -141,7 +141,7 @@ def _batchnorm(layer: Any, p: Tensors, x: Any) -> Any:
 
 
 def _normalization(layer: Any, p: Tensors, x: Any) -> Any:
-    return (x - p["mean"]) / p["variance"].sqrt()
+    return (x - p["mean"] - p["rest"]) * p["scale"]
 
 
 def _conv2d(layer: Any, p: Tensors, x: Any) -> Any:

@@ -130,7 +130,7 @@ def test_an_average_begins_with_the_moments_of_the_inputs():
     result = trainer(model=model, ema=0.999).fit((1000 + 50 * X, Y), num_shards=2)
     found = result.model.network.parameters
     np.testing.assert_allclose(found["Normalization[0].mean"], 1000 + 50 * X.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(found["Normalization[0].variance"], 2500 * X.var(0), rtol=1e-4)
+    np.testing.assert_allclose(found["Normalization[0].scale"], 0.02 / X.std(0), rtol=1e-4)
 
 
 def test_a_second_normalization_is_refused():

@@ -1,4 +1,4 @@
-"""Normalization of inputs, by their mean and variance over all training rows.
+"""Normalization of inputs, by their mean and deviation over all training rows.
 
 Before the first step the engine adds up `moments` over the shards, in one pass, and the driver puts
 them into the weights with `set_moments`. C channels: the last axis of an input.
@@ -14,22 +14,29 @@ from dpnn.nn.core.network import Network
 from dpnn.nn.core.params import Param
 from dpnn.nn.kernels.arrays import Array
 
+SEEN = 1e-4  # deviations by which the mean may be wrong
+
 
 class Normalization(Layer):
-    """y = (x - mean) / √variance, of each channel over all training rows; stands at an input.
+    """y = (x - mean - rest) scale, of each channel over all training rows; stands at an input.
 
-    Both are found in one pass over the shards before the first step.
+    All three are found in one pass over the shards before the first step. scale is 1 / deviation,
+    and 0 of a constant channel; rest is what float32 cannot hold of the mean, where that shows: so
+    times in seconds, as whole numbers, keep each second.
     """
 
     def shapes(self, x: Rows, ctx: Context) -> tuple[Params, Rows]:
         channels = expect(x, "…, C")[-1:]
-        return {"mean": Param(channels, (0.0,), 1.0), "variance": Param(channels, (1.0,), 1.0)}, x
+        zeros = Param(channels, (0.0,), 1.0)
+        return {"mean": zeros, "rest": zeros, "scale": Param(channels, (1.0,), 1.0)}, x
 
     def forward(self, p: Views, x: Array, ctx: Context) -> tuple[Array, Cache]:
         if ctx.run.moments is not None:
             ctx.run.moments.append(self.moments(x, ctx))
         y = ctx.xp.subtract(x, p["mean"], out=ctx.empty("y", x.shape))
-        y *= p["variance"] ** -0.5
+        if p["rest"].any():
+            y -= p["rest"]
+        y *= p["scale"]
         return y, None
 
     def moments(self, x: Array, ctx: Context) -> Array:
@@ -45,9 +52,9 @@ class Normalization(Layer):
         return ctx.xp.concatenate([mean, within, mean * mean]) * len(x)
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
-        g["mean"].fill(0)
-        g["variance"].fill(0)
-        return ctx.xp.multiply(dy, p["variance"] ** -0.5, out=ctx.empty("dx", dy.shape))
+        for view in g.values():
+            view.fill(0)
+        return ctx.xp.multiply(dy, p["scale"], out=ctx.empty("dx", dy.shape))
 
 
 def check(place: Context, after: bool = False) -> bool:
@@ -59,7 +66,7 @@ def check(place: Context, after: bool = False) -> bool:
     if found and (after or place.needs_dx):
         raise ValueError(
             f"{place.name} must come before every layer that is trained and every other "
-            "Normalization: its mean and variance are those of the input rows"
+            "Normalization: its mean and scale are those of the input rows"
         )
     for child in place.children:
         found |= check(child, after or (found and place.layer.chained))
@@ -80,16 +87,38 @@ def moments(network: Network, x: Any) -> Array:
 
 
 def set_moments(network: Network, weights: Array, sums: np.ndarray, rows: float) -> None:
-    """Driver. Put mean and variance, from the summed `moments` of `rows` rows, into weights."""
+    """Driver. Put mean and scale, from the summed `moments` of `rows` rows, into weights."""
     views = network.layout.named(weights)
-    for place in _places(network):
+    for place in _places(network) if rows else ():
         size = place.x[-1]
         (mean, within, second), sums = sums[: 3 * size].reshape(3, size) / rows, sums[3 * size :]
         between = second - mean * mean
         # Rounding errors are no variance: a constant column becomes 0, not noise.
         variance = within + np.where(between > 1e-15 * sqrt(rows) * second, between, 0)
-        views[place.prefix + "mean"][...] = mean
-        views[place.prefix + "variance"][...] = np.where(variance > 1e-20 * second, variance, 1)
+        constant = variance <= 1e-20 * second
+        scale = np.where(constant, 0, np.where(constant, 1, variance) ** -0.5)
+        _set(views, place.prefix, mean, np.minimum(scale, np.finfo(np.float32).max))
+
+
+def of_variance(network: Network, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The parameters of a network, in order, from version 0.1.0's: there was a variance for scale.
+
+    found: those that the network has by the same names, and each variance.
+    """
+    views = network.layout.named(np.zeros_like(network.weights))
+    for place in _places(network):
+        mean, variance = (found.pop(place.prefix + name) for name in ("mean", "variance"))
+        _set(views, place.prefix, mean, variance.astype(np.float64) ** -0.5)
+        found |= {place.prefix + name: views[place.prefix + name] for name in place.params}
+    return found
+
+
+def _set(views: Views, prefix: str, mean: np.ndarray, scale: np.ndarray) -> None:
+    """float64 -> float32, in two parts where one is too far off for the deviation."""
+    rest = mean - mean.astype(np.float32)
+    views[prefix + "mean"][...] = mean
+    views[prefix + "rest"][...] = np.where(np.abs(rest) * scale > SEEN, rest, 0)
+    views[prefix + "scale"][...] = scale
 
 
 def _places(network: Network) -> list[Context]:
