@@ -25,6 +25,7 @@ import dpnn
 from dpnn import nn
 from dpnn.data.roles import Columns
 from dpnn.nn.core.spec import REGISTRY
+from dpnn.nn.more import normalization
 from dpnn.spark import files
 
 FORMAT, VERSION = "dpnn-model", "2"
@@ -125,32 +126,39 @@ def _content(tensors: Any) -> Content:
         network = nn.Network(layer, shape)
     except _BROKEN as error:
         raise _BadModelError(f"has a broken description: {_line(error)}") from None
-    _fill(network, tensors)
     if version == "1":
-        sound = metadata.get("crc32") == f"{zlib.crc32(network.weights):08x}"
+        found = _tensors(tensors, normalization.shapes_of_variance(network))
+        flat = b"".join(array.tobytes() for array in found.values())
+        sound = metadata.get("crc32") == f"{zlib.crc32(flat):08x}"
+        _fill(network, normalization.of_variance(network, found))
     else:
+        found = _tensors(tensors, {entry.name: entry.shape for entry in network.layout.entries})
+        _fill(network, found)
         sound = metadata.pop("checksum", None) == _checksum(metadata, network.weights)
     if not sound:
         raise _BadModelError("does not match its checksum: it was altered")
     return Content(network, loss, columns, source)
 
 
-def _fill(network: nn.Network, tensors: Any) -> None:
-    """The weights, from tensors that must be the network's own."""
+def _tensors(tensors: Any, expected: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Those of a file, in the order of `expected`, which must be what it has."""
     found = {}
     for name in tensors.keys():  # noqa: SIM118  (it is no dict)
         part = tensors.get_slice(name)
         if part.get_dtype() != "F32":
             raise _BadModelError(f"has {name} as {part.get_dtype()}, a model has F32")
         found[name] = tuple(part.get_shape())
-    expected = {entry.name: entry.shape for entry in network.layout.entries}
     if found != expected:
         name = next(n for n in [*expected, *found] if found.get(n) != expected.get(n))
         raise _BadModelError(
             f"has {name} of shape {found.get(name)}, its model has {expected.get(name)}"
         )
+    return {name: tensors.get_tensor(name) for name in expected}
+
+
+def _fill(network: nn.Network, found: dict[str, np.ndarray]) -> None:
     for name, view in network.parameters.items():
-        view[...] = tensors.get_tensor(name)
+        view[...] = found[name]
 
 
 def _check_classes(metadata: dict[str, str]) -> None:

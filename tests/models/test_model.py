@@ -11,6 +11,8 @@ import zlib
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from dpnn import TrainedModel, load, nn
 from dpnn.data.checks import DataError
@@ -466,6 +468,26 @@ def test_a_file_of_format_1_is_read(tmp_path):
     rewritten(path, lambda metadata: metadata.update(crc32="00000000"))
     with pytest.raises(ValueError, match="does not match its checksum"):
         load(path)
+
+
+def test_normalization_of_format_1_had_variances(tmp_path):
+    path = tmp_path / "m"
+    layers = nn.Sequential(nn.Normalization(), nn.Dense(3))
+    model = TrainedModel(layers.build(3, seed=2), nn.SoftmaxCrossEntropy())
+    model.save(path)
+    now = model.network.parameters
+    now["Normalization[0].mean"][...] = [0.5, -1, 2]
+    now["Normalization[0].scale"][...] = [2, 1, 0.5]
+    variance = np.array([0.25, 1, 4], np.float32)
+    old = {name: np.array(now[name]) for name in ("Dense[1].W", "Dense[1].b")}
+    old |= {"Normalization[0].mean": np.array(now["Normalization[0].mean"])}
+    old |= {"Normalization[0].variance": variance}
+    with safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+    metadata["format_version"] = "1"
+    metadata["crc32"] = f"{zlib.crc32(b''.join(a.tobytes() for a in old.values())):08x}"
+    path.write_bytes(save(old, metadata))
+    assert np.array_equal(load(path).predict(X), model.predict(X))
 
 
 def test_loading_takes_time_as_layers_not_as_their_square(tmp_path):

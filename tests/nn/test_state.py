@@ -145,7 +145,7 @@ def test_normalization_keeps_what_integers_beyond_float32_say() -> None:
 def test_normalization_of_sizes_whose_squares_float32_does_not_hold(
     size: float, parts: int
 ) -> None:
-    drawn = np.random.default_rng(1).standard_normal((500, 2)) + [0, 100]
+    drawn = np.random.default_rng(1).standard_normal((500, 2)) + np.array([0, 100])
     x = (size * drawn).astype(np.float32)
     net = nn.Normalization().build(2)
     total = sum(moments(net, part) for part in np.array_split(x, parts))

@@ -100,11 +100,21 @@ def set_moments(network: Network, weights: Array, sums: np.ndarray, rows: float)
         _set(views, place.prefix, mean, np.minimum(scale, np.finfo(np.float32).max))
 
 
-def of_variance(network: Network, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The parameters of a network, in order, from version 0.1.0's: there was a variance for scale.
+def shapes_of_variance(network: Network) -> dict[str, tuple[int, ...]]:
+    """The parameters in order as they were in version 0.1.0: mean and variance."""
+    prefixes = {place.prefix for place in _places(network)}
+    shapes = {}
+    for entry in network.layout.entries:
+        prefix, name = entry.name[: entry.name.rfind(".") + 1], entry.name.rpartition(".")[2]
+        if prefix not in prefixes:
+            shapes[entry.name] = entry.shape
+        elif name != "rest":
+            shapes[prefix + {"scale": "variance"}.get(name, name)] = entry.shape
+    return shapes
 
-    found: those that the network has by the same names, and each variance.
-    """
+
+def of_variance(network: Network, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The parameters as they are now, from those of `shapes_of_variance`."""
     views = network.layout.named(np.zeros_like(network.weights))
     for place in _places(network):
         mean, variance = (found.pop(place.prefix + name) for name in ("mean", "variance"))
