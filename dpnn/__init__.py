@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dpnn import datasets, nn
+    from dpnn.data.dataset import Dataset
     from dpnn.models.model import TrainedModel, load
     from dpnn.runs import cli
     from dpnn.runs.config import read_run
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Dataset",
     "Result",
     "TrainedModel",
     "Trainer",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 _HOMES = {  # name -> its module; a room is a module itself
+    "Dataset": "dpnn.data.dataset",
     "Result": "dpnn.training.trainer",
     "TrainedModel": "dpnn.models.model",
     "Trainer": "dpnn.training.trainer",

@@ -5,43 +5,79 @@ Driver; needs NumPy alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from dpnn.data import checks
 from dpnn.data.checks import DataError, Problem
-from dpnn.data.placement import content_order, place, row_hashes
-from dpnn.data.shards import Shape, Shard, as_shard
+from dpnn.data.dtypes import agreed, compact, kept
+from dpnn.data.placement import checksum, content_order, held_by_content, place, row_hashes
+from dpnn.data.shards import Facts, Layout, LocalShards, Split, as_split
+
+Named = dict[str, np.ndarray]  # the arrays of one split by a shard's flat names
 
 
 def from_arrays(
     x: Any, y: Any = None, w: Any = None, num_shards: int = 1, num_classes: int | None = None
-) -> list[Shard]:
-    """Cut arrays into shards: those that a DataFrame of the same rows would give.
+) -> list[Split]:
+    """Cut arrays into the shards that a DataFrame of the same rows would give; one split.
 
     x  (n, …) or {name: (n, …)}     y  (n,) or (n, …)     w  (n,) row weights
-    Floats become float32, booleans uint8; integers stay. Raises DataError for rows that cannot
-    be trained on.
+    Floats become float32 (see `dtypes`), booleans uint8; integers stay. Raises DataError for rows
+    that cannot be trained on.
     """
+    arrays = checked(x, y, w, num_classes)
+    return cut(arrays, row_hashes(arrays), num_shards)
+
+
+def local_shards(splits: Mapping[str, Named], num_shards: int) -> LocalShards:
+    """Shards of checked arrays by the name of their split."""
+    layouts = agreed({split: layout_of(arrays) for split, arrays in splits.items()})
+    pieces: dict[str, list[Split]] = {}
+    facts: dict[str, Facts] = {}
+    for split, arrays in splits.items():
+        for name, dtype, _ in layouts[split]:
+            arrays[name] = arrays[name].astype(dtype, copy=False)
+        hashes = row_hashes(arrays)
+        pieces[split] = cut(arrays, hashes, num_shards)
+        rows = [piece.rows for piece in pieces[split]]
+        labels = checks.span(arrays["y"]) if "y" in arrays else None
+        facts[split] = Facts(rows, layouts[split], labels, checksum(hashes))
+    shards = [{split: pieces[split][i] for split in splits} for i in range(num_shards)]
+    return LocalShards(shards, facts, {"rows": sum(facts["train"].rows)})
+
+
+def held_out(arrays: Named, share: float) -> dict[str, Named]:
+    """Train and validation rows, by their content."""
+    held = held_by_content(row_hashes(arrays), share)
+    return {
+        "train": {name: array[~held] for name, array in arrays.items()},
+        "validation": {name: array[held] for name, array in arrays.items()},
+    }
+
+
+def cut(arrays: Named, hashes: np.ndarray, num_shards: int) -> list[Split]:
+    """Each shard's rows, by their hashes."""
     if num_shards < 1:
         raise ValueError(f"num_shards is {num_shards}: it must be at least 1")
-    arrays = checked(x, y, w, num_classes)
-    hashes = row_hashes(arrays)
     if num_shards == 1:
-        return [as_shard(arrays, content_order(hashes))]
+        return [as_split(arrays, content_order(hashes))]
     shards = place(hashes, num_shards)
-    cut = []
+    found = []
     for shard in range(num_shards):
         rows = np.flatnonzero(shards == shard)
         mine = {name: array[rows] for name, array in arrays.items()}
-        cut.append(as_shard(mine, content_order(hashes[rows])))
-    return cut
+        found.append(as_split(mine, content_order(hashes[rows])))
+    return found
 
 
-def checked(
-    x: Any, y: Any = None, w: Any = None, num_classes: int | None = None
-) -> dict[str, np.ndarray]:
+def layout_of(arrays: Named) -> Layout:
+    return tuple((name, array.dtype.str, array.shape[1:]) for name, array in arrays.items())
+
+
+def checked(x: Any, y: Any = None, w: Any = None, num_classes: int | None = None) -> Named:
     """The arrays as a shard keeps them, by its flat names; DataError as from `from_arrays`."""
     named = {f"x.{k}": (f"X[{k!r}]", v) for k, v in x.items()} if isinstance(x, dict) else {}
     named = named or {"x": ("X", x)}
@@ -49,7 +85,7 @@ def checked(
         named["y"] = ("y", y)
     if w is not None:
         named["w"] = ("the weight array", w)
-    arrays = {name: numbers(where, value) for name, (where, value) in named.items()}
+    arrays = {name: kept(name, plain(where, value)) for name, (where, value) in named.items()}
     _check_lengths({where: len(arrays[name]) for name, (where, _) in named.items()})
     if w is not None:
         arrays["w"] = arrays["w"].astype(np.float32, copy=False)
@@ -57,16 +93,13 @@ def checked(
     return arrays
 
 
-def input_shape(shards: list[Shard]) -> Shape | dict[str, Shape]:
-    """The shape of one row of the input, or of each input by name."""
-    x = shards[0].x
-    if isinstance(x, dict):
-        return {name: array.shape[1:] for name, array in x.items()}
-    return x.shape[1:]
-
-
 def numbers(where: str, value: Any) -> np.ndarray:
-    """An array of the dtype that a shard keeps; DataError where there are no numbers."""
+    """An input of the dtype that a shard keeps; DataError where there are no numbers."""
+    return compact(plain(where, value))
+
+
+def plain(where: str, value: Any) -> np.ndarray:
+    """An array of numbers in this machine's byte order; DataError where it is none."""
     if np.ma.is_masked(value):
         count = int(np.ma.getmaskarray(value).sum())
         raise DataError(f"{where} has {count:,} masked values: drop such rows or fill them")
@@ -79,10 +112,6 @@ def numbers(where: str, value: Any) -> np.ndarray:
             f"{where} is {array.dtype} of shape {array.shape}: it must be an array of numbers "
             "with the rows first"
         )
-    if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            array = array.astype(np.float32, copy=False)
-    array = array.view(np.uint8) if array.dtype == bool else array
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

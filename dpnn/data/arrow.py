@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from dpnn.data import checks
 from dpnn.data.checks import Problem
+from dpnn.data.dtypes import kept
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def decode(batch: pa.RecordBatch, spec: Spec) -> tuple[dict[str, np.ndarray], li
         for column in part.columns:
             values, found = _column(next(columns), column)
             if not found and values is not None:
-                pieces.append(_compact(values))
+                pieces.append(kept(part.name, values))
                 found = checks.check_values(pieces[-1], column.where)
             problems += found
         if not problems:
@@ -119,14 +120,6 @@ def _nulls(array: pa.Array, column: Column, depth: int) -> list[Problem]:
 
 def _ragged(lengths: np.ndarray, column: Column) -> Problem:
     return Problem("ragged", column.where[0], 1, float(lengths.min()), float(lengths.max()))
-
-
-def _compact(values: np.ndarray) -> np.ndarray:
-    """The dtype that a shard keeps: floats as float32, booleans as uint8, integers as they are."""
-    if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return values.astype(np.float32, copy=False)
-    return values.view(np.uint8) if values.dtype == bool else values
 
 
 def _joined(pieces: list[np.ndarray], stacked: bool) -> np.ndarray:

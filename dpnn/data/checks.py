@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from ast import literal_eval
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,13 +20,19 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One kind of fault in one place. `low` and `high` are examples: lengths or bad values."""
+    """One kind of fault in one place. `low` and `high` are examples: lengths or bad values.
+
+    example  of values that are no numbers
+    told     what the line begins with, where there are several data sets
+    """
 
     kind: str  # a key of _TEXT
     where: str  # "column 'age'", "X"
     count: int
     low: float = 0
     high: float = 0
+    example: str = ""
+    told: str = ""
 
 
 _TEXT = {
@@ -54,6 +60,10 @@ _TEXT = {
     "label": (
         "{where} has {count} value{s} that {are} no class number from 0 to {classes}, "
         "e.g. {low:g}: number the classes from 0 (StringIndexer does)"
+    ),
+    "indicator": (
+        "the validation indicator {name} has {count} value{s} that {are} neither true nor false, "
+        "e.g. {example}: make it boolean, e.g. df.withColumn({name}, F.col({name}) == {example})"
     ),
     "negative": "{where} has {count} negative weight{s}, e.g. {low:g}: weights must be >= 0",
 }
@@ -108,14 +118,14 @@ def check_weights(w: np.ndarray, where: str) -> list[Problem]:
 
 def merged(problems: Iterable[Problem]) -> list[Problem]:
     """One problem per kind and place, counts summed, in order of first sight."""
-    found: dict[tuple[str, str], Problem] = {}
+    found: dict[tuple[str, str, str], Problem] = {}
     for p in problems:
-        old = found.get((p.kind, p.where))
+        old = found.get((p.told, p.kind, p.where))
         if old:
-            p = Problem(
-                p.kind, p.where, p.count + old.count, min(p.low, old.low), max(p.high, old.high)
-            )
-        found[p.kind, p.where] = p
+            low, high = min(p.low, old.low), max(p.high, old.high)
+            example = min(p.example, old.example)
+            p = replace(p, count=p.count + old.count, low=low, high=high, example=example)
+        found[p.told, p.kind, p.where] = p
     return list(found.values())
 
 
@@ -132,7 +142,7 @@ def _line(p: Problem, num_classes: int | None) -> str:
     name = literal_eval(p.where.removeprefix("column ")) if column else p.where
     quoted = "`" + name.replace("`", "``") + "`"  # what Spark takes for one name
     condition = json.dumps(f"abs({quoted}) < 3e38", ensure_ascii=False)
-    return _TEXT[p.kind].format(
+    return p.told + _TEXT[p.kind].format(
         where=p.where,
         name=repr(name if name.isidentifier() else quoted),
         count=f"{p.count:,}",
@@ -141,6 +151,7 @@ def _line(p: Problem, num_classes: int | None) -> str:
         them="it" if p.count == 1 else "them",
         low=p.low,
         high=p.high,
+        example=p.example,
         classes=(num_classes or 1) - 1,
         keep_finite=f"df.where({condition})" if column else "np.nan_to_num",
     )

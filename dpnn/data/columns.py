@@ -25,6 +25,7 @@ Inputs = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 _INTEGERS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)  # narrowest first
 _FLOATS = (T.FloatType, T.DoubleType, T.DecimalType)
+_SMALL = (T.ByteType, T.ShortType, T.BooleanType, T.BinaryType, T.FloatType)  # fit float32
 _CURE = {
     "string": "cast it where it holds numbers (cast('double')), else number it (StringIndexer)",
     "date": "make it a number first, e.g. F.unix_date or F.month",
@@ -107,26 +108,20 @@ def describe(
     return {"paths": paths, "where": filters, "schema": {name: kinds[name] for name in used}}
 
 
-def split_by_indicator(df: DataFrame, column: str) -> tuple[DataFrame, DataFrame]:
-    """(training rows, validation rows): the column is true for validation rows.
+def indicator(df: DataFrame, column: str) -> SparkColumn:
+    """What a task must see of the column that is true for validation rows: `splits.ByColumn`.
 
     A boolean, or what a partition column makes of one: "true" and "false", or 0 and 1.
     """
     kind, flag = find(df, column).dataType, _quoted(column)
+    if isinstance(kind, T.BooleanType):
+        return flag
     if isinstance(kind, (T.StringType, *_INTEGERS)):
-        text = F.lower(flag.cast("string"))
-        flag = F.when(text.isin("true", "1"), True).when(text.isin("false", "0"), False)
-        if other := df.where(text.isNotNull() & flag.isNull()).select(_quoted(column)).first():
-            raise ValueError(
-                f"the validation indicator {column!r} has {other[0]!r}, expected true or false: "
-                f"e.g. df.withColumn({column!r}, F.col({column!r}) == {other[0]!r})"
-            )
-    elif not isinstance(kind, T.BooleanType):
-        raise ValueError(
-            f"the validation indicator {column!r} is {kind.simpleString()}, expected boolean: "
-            f"e.g. df.withColumn({column!r}, F.col({column!r}) > 0)"
-        )
-    return df.where(~F.coalesce(flag, F.lit(False))), df.where(flag)
+        return F.lower(flag.cast("string"))
+    raise ValueError(
+        f"the validation indicator {column!r} is {kind.simpleString()}, expected boolean: "
+        f"e.g. df.withColumn({column!r}, F.col({column!r}) > 0)"
+    )
 
 
 def find(df: DataFrame, name: str) -> T.StructField:
@@ -144,14 +139,14 @@ def _part(df: DataFrame, name: str, columns: str | Sequence[str]) -> tuple[Part,
         field = find(df, columns)
         target: T.DataType | None = None
         if name == "w" or isinstance(_leaf(field), _FLOATS[1:]):
-            target = T.FloatType()
+            target = _number([_leaf(field)], exact=name.startswith("x"))
         if name == "w" and not isinstance(field.dataType, (*_INTEGERS, *_FLOATS, T.BooleanType)):
             raise ValueError(f"weight column {columns!r} is {_name(field)}: it must be a number")
         return Part(name, (Column((columns,)),)), [_read(field, target)]
     if not columns:
         raise ValueError(f"no columns are named for {name!r}: name one or more")
     fields = [find(df, column) for column in columns]
-    target = _common([_leaf(field) for field in fields])
+    target = _common([_leaf(field) for field in fields], exact=name.startswith("x"))
     scalars = [f for f in fields if not isinstance(f.dataType, (T.ArrayType, T.UserDefinedType))]
     if len(scalars) == len(fields) > 1 and not any(_is_binary(f) for f in fields):
         packed = F.array(*(_read(field, target) for field in fields))
@@ -166,7 +161,8 @@ def _read(field: T.StructField, target: T.DataType | None) -> SparkColumn:
     if isinstance(kind, T.UserDefinedType):
         from pyspark.ml.functions import vector_to_array
 
-        return F.when(column.isNotNull(), vector_to_array(column, "float32"))  # fails on a null
+        dtype = "float32" if target == T.FloatType() else "float64"
+        return F.when(column.isNotNull(), vector_to_array(column, dtype))  # fails on a null
     if target is None or _is_binary(field):
         return column
     wrapped: T.DataType = target
@@ -179,7 +175,7 @@ def _leaf(field: T.StructField) -> T.DataType:
     """The number type inside a column; anything else is an error that names the cure."""
     kind = field.dataType
     if isinstance(kind, T.UserDefinedType) and kind.simpleString() == "vector":
-        return T.FloatType()
+        return T.DoubleType()
     while isinstance(kind, T.ArrayType):
         kind = kind.elementType
     if isinstance(kind, (*_INTEGERS, *_FLOATS, T.BooleanType)) or _is_binary(field):
@@ -191,11 +187,25 @@ def _leaf(field: T.StructField) -> T.DataType:
     )
 
 
-def _common(kinds: Iterable[T.DataType]) -> T.DataType | None:
+def _number(kinds: Sequence[T.DataType], exact: bool) -> T.DataType:
+    """The type for numbers of these kinds that are not all whole.
+
+    exact  whole numbers among them must stay whole: float32 has them up to 2^24
+    """
+    if not exact or all(isinstance(kind, _SMALL) for kind in kinds):
+        return T.FloatType()
+    whole = all(
+        isinstance(kind, T.DecimalType) and not kind.scale and kind.precision <= 18
+        for kind in kinds
+    )
+    return T.LongType() if whole else T.DoubleType()
+
+
+def _common(kinds: Iterable[T.DataType], exact: bool) -> T.DataType | None:
     """The type that columns side by side are cast to; None where they are equal already."""
     kinds = list(kinds)
     if any(isinstance(kind, _FLOATS) for kind in kinds):
-        return T.FloatType()
+        return _number(kinds, exact)
     if all(kind == kinds[0] for kind in kinds):
         return None
     widths = [_INTEGERS.index(type(kind)) if type(kind) in _INTEGERS else 0 for kind in kinds]

@@ -1,16 +1,17 @@
 """A shard on the local disk of the host that made it: one raw file per array, mapped on demand.
 
-A shard's directory holds `order` (int64) and a file of raw values for each array, and at last
-`complete`, which names the rows and the checksum: without it the directory does not count. It
-lies under Spark's private local directory, so it is gone when the application ends. One copy a
-host: every Python worker maps the same pages.
+A shard's directory has a folder for each of its splits, with a file of raw values for each array
+and one of `order` (int64). It lies under Spark's private local directory, so it is gone when the
+application ends. One copy a host: every Python worker maps the same pages.
+
+What the files should hold is said by the handle: their sizes and checksums. A process looks at a
+file's checksum when it first opens it and when it was written to since, at its size each time.
 
 Executor, or driver on the same host; needs NumPy alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import mmap
 import os
@@ -18,24 +19,41 @@ import shutil
 import socket
 import tempfile
 import uuid
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from dpnn.data.placement import add_checksums, checksum, content_order
-from dpnn.data.shards import Shape, Shard, as_shard
-
-Layout = tuple[tuple[str, str, Shape], ...]  # (name, dtype, shape of a row) of each array
-
+from dpnn.data.dtypes import wider
+from dpnn.data.ordering import write_order
+from dpnn.data.placement import add_checksums, checksum
+from dpnn.data.shards import Layout, Shape, Shard, Split, as_split
 
 SMALL = 1 << 18  # bytes up to which an array is read: a map would keep its file open
+_ORDER, _HASH = "order", "hash"  # no array has such a name
+_CHUNK = 1 << 24  # bytes of a file that is written anew at a time
+
+# When a file was last written to whose checksum this process has seen to be right.
+_proved: dict[Path, int] = {}
 
 
 class MissingShard(RuntimeError):
-    """A shard's files are gone, cut short or another's. `SparkShards.repair` makes them again."""
+    """A shard's files are gone, cut short or damaged. `SparkShards.repair` makes them again."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one split of a shard has on disk.
+
+    checksum  sum of the row hashes mod 2^64
+    files     array (or "order") -> its dtype there, and the crc32 of the file
+    """
+
+    rows: int = 0
+    checksum: int = 0
+    files: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,15 +61,14 @@ class Handle:
     """Where a shard lies and what is in it. Small: Spark caches it in place of the rows."""
 
     shard: int
-    rows: int
-    checksum: int  # sum of the row hashes mod 2^64
     path: str
     host: str
-    layout: Layout = ()
+    pieces: Mapping[str, Piece]
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
 
     @property
-    def seal(self) -> str:
-        return f"{self.rows} {self.checksum:016x}\n"
+    def rows(self) -> int:
+        return sum(piece.rows for piece in self.pieces.values())
 
 
 class ShardWriter:
@@ -59,46 +76,91 @@ class ShardWriter:
 
     def __init__(self, run: str, shard: int) -> None:
         roots = _roots()
-        name = f"{shard:05d}-{uuid.uuid4().hex[:12]}"  # a retry never meets a zombie's files
-        self.path = roots[shard % len(roots)] / f"dpnn-{run}" / name
+        home = roots[shard % len(roots)] / f"dpnn-{run}"
+        home.mkdir(0o700, parents=True, exist_ok=True)
+        self.path = home / f"{shard:05d}-{uuid.uuid4().hex[:12]}"  # never met by a zombie's retry
+        self.path.mkdir(0o700)
         self.shard = shard
-        self._hashes: list[np.ndarray] = []
-        self._files = contextlib.ExitStack()
-        self._open: dict[str, BinaryIO] = {}
-        self.path.mkdir(parents=True)
+        self._splits: dict[str, _SplitWriter] = {}
 
-    def append(self, hashes: np.ndarray, blobs: Mapping[str, memoryview]) -> None:
-        """Rows by their hashes, and the raw values of each array by its name."""
-        self._hashes.append(hashes.copy())
-        for name, values in blobs.items():
-            if name not in self._open:
-                self._open[name] = self._files.enter_context(_file(self.path, name).open("wb"))
-            self._open[name].write(values)
+    def append(self, split: str, hashes: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+        """Rows by their hashes, and the values of each array, flat, by its name."""
+        if split not in self._splits:
+            self._splits[split] = _SplitWriter(self.path / split)
+        self._splits[split].append(hashes, arrays)
 
     def close(self) -> Handle:
         """Finish the files; from now on the shard counts."""
-        self._files.close()
-        total = 0
-        for hashes in self._hashes:
-            total = add_checksums(total, checksum(hashes))
-        hashes = np.concatenate([np.empty(0, np.uint64), *self._hashes])
-        content_order(hashes).astype(np.int64).tofile(self.path / "order")
-        handle = Handle(self.shard, len(hashes), total, str(self.path), socket.gethostname())
-        (self.path / "complete").write_text(handle.seal, "ascii")
-        return handle
+        pieces = {split: writer.close() for split, writer in self._splits.items()}
+        return Handle(self.shard, str(self.path), socket.gethostname(), pieces)
 
     def discard(self) -> None:
-        self._files.close()
+        for writer in self._splits.values():
+            writer.discard()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+class _SplitWriter:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(0o700)
+        self._folder = folder
+        self._rows = self._checksum = 0
+        self._hashes = _Column(_file(folder, _HASH), np.dtype(np.uint64))
+        self._columns: dict[str, _Column] = {}
+
+    def append(self, hashes: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+        self._rows += len(hashes)
+        self._checksum = add_checksums(self._checksum, checksum(hashes))
+        self._hashes.append(hashes)
+        for name, values in arrays.items():
+            if name not in self._columns:
+                self._columns[name] = _Column(_file(self._folder, name), values.dtype)
+            self._columns[name].append(values)
+
+    def close(self) -> Piece:
+        self.discard()
+        files = {name: (column.dtype.str, column.crc) for name, column in self._columns.items()}
+        order = write_order(self._hashes.path, self._rows, _file(self._folder, _ORDER))
+        self._hashes.path.unlink()
+        return Piece(self._rows, self._checksum, {**files, _ORDER: ("<i8", order)})
+
+    def discard(self) -> None:
+        for column in (self._hashes, *self._columns.values()):
+            column.file.close()
+
+
+class _Column:
+    """The growing file of one array. It is written anew where wider values come."""
+
+    def __init__(self, path: Path, dtype: np.dtype) -> None:
+        self.path, self.dtype, self.crc = path, dtype, 0
+        self.file = path.open("wb")
+
+    def append(self, values: np.ndarray) -> None:
+        if values.dtype != self.dtype:
+            self._widen(np.dtype(wider(values.dtype.str, self.dtype.str)))
+            values = values.astype(self.dtype)
+        data = values.view(np.uint8).data
+        self.crc = zlib.crc32(data, self.crc)
+        self.file.write(data)
+
+    def _widen(self, dtype: np.dtype) -> None:
+        if dtype == self.dtype:
+            return
+        self.file.close()
+        old = self.path.rename(self.path.with_name(f"{self.path.name}.narrow"))
+        narrow, self.dtype, self.crc = self.dtype, dtype, 0
+        self.file = self.path.open("wb")
+        with old.open("rb") as file:
+            while data := file.read(_CHUNK):
+                self.append(np.frombuffer(data, narrow).astype(dtype))
+        old.unlink()
 
 
 def open_shard(handle: Handle) -> Shard:
     """Map a shard's arrays, read-only. Raises MissingShard unless its files are there and whole."""
     try:
-        if (Path(handle.path) / "complete").read_text("ascii") != handle.seal:
-            raise OSError("the seal is another's")
-        order = _mapped(handle, "order", "<i8", ())
-        arrays = {name: _mapped(handle, name, dtype, shape) for name, dtype, shape in handle.layout}
+        return {split: _open(handle, split, layout) for split, layout in handle.layouts.items()}
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # the files are all right
             error.add_note("\nA fit keeps a file open for each large array: raise `ulimit -n`.")
@@ -108,10 +170,10 @@ def open_shard(handle: Handle) -> Shard:
             f"shard {handle.shard} of {handle.rows} rows, written on {handle.host} at "
             f"{handle.path}, is not whole on {here}: {error}"
         ) from error
-    return as_shard(arrays, order)
 
 
 def is_whole(handle: Handle) -> bool:
+    """Whether a shard can be opened."""
     try:
         open_shard(handle)
     except MissingShard:
@@ -136,18 +198,35 @@ def _file(folder: Path, name: str) -> Path:
     return folder / name.replace("%", "%25").replace("/", "%2F")
 
 
-def _mapped(handle: Handle, name: str, dtype: str, shape: Shape) -> np.ndarray:
-    kind = np.dtype((dtype, shape))
-    size = handle.rows * kind.itemsize
+def _open(handle: Handle, split: str, layout: Layout) -> Split:
+    piece = handle.pieces.get(split, Piece())
+    arrays = {}
+    for name, dtype, shape in layout:
+        arrays[name] = _mapped(handle, split, piece, name, shape).astype(dtype, copy=False)
+        arrays[name].flags.writeable = False
+    order = _mapped(handle, split, piece, _ORDER, ())
+    if piece.rows and not 0 <= order.min() <= order.max() < piece.rows:
+        raise OSError(f"the order of {split} is not one of {piece.rows} rows")
+    return as_split(arrays, order)
+
+
+def _mapped(handle: Handle, split: str, piece: Piece, name: str, shape: Shape) -> np.ndarray:
+    dtype, crc = piece.files.get(name, ("u1", 0))
+    size = piece.rows * np.dtype((dtype, shape)).itemsize
     if size == 0:
-        return np.empty((handle.rows, *shape), dtype)
-    with _file(Path(handle.path), name).open("rb") as file:
-        found = os.fstat(file.fileno()).st_size
-        if found != size:
-            raise OSError(f"{name} has {found} bytes in place of {size}")
+        return np.empty((piece.rows, *shape), dtype)
+    path = _file(Path(handle.path) / split, name)
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        if found.st_size != size:
+            raise OSError(f"{name} has {found.st_size} bytes in place of {size}")
         if size < SMALL:
-            values = np.fromfile(file, dtype).reshape(handle.rows, *shape)
-            values.flags.writeable = False
-            return values
-        pages = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-    return np.frombuffer(pages, dtype).reshape(handle.rows, *shape)
+            values = np.fromfile(file, dtype)
+        else:
+            pages = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+            values = np.frombuffer(pages, dtype)
+    if _proved.get(path) != found.st_mtime_ns:
+        if zlib.crc32(values.view(np.uint8).data) != crc:
+            raise OSError(f"{name} is damaged: its checksum is another")
+        _proved[path] = found.st_mtime_ns
+    return values.reshape(piece.rows, *shape)

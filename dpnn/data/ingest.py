@@ -1,7 +1,8 @@
 """DataFrame to shards: one pass over the source, and what must be so before anything trains on it.
 
-Select and filter (pushed down by Spark), `split` each Arrow batch by row content, shuffle the
-pieces to their shards, `write` each shard to a local disk.
+Select and filter (pushed down by Spark), `split` each Arrow batch by row content and by the rule
+that says which rows are for validation, shuffle the pieces to their shards, `write` each shard to
+a local disk. A second DataFrame's pieces are shuffled together with the first one's.
 
 Driver; needs pyspark.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import reduce
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Any
 
 import pyarrow as pa
 from pyspark import RDD, TaskContext
@@ -21,12 +24,23 @@ from pyspark.sql import DataFrame, Row
 from dpnn.data import ingest_tasks
 from dpnn.data.arrow import Spec
 from dpnn.data.checks import DataError, Problem, raise_problems
-from dpnn.data.columns import Inputs, describe, resolve
+from dpnn.data.columns import Inputs, choose, describe, indicator
+from dpnn.data.dtypes import agreed, joint
 from dpnn.data.files import delete_run
-from dpnn.data.placement import add_checksums
+from dpnn.data.shards import SPLITS, Layout
 from dpnn.data.spark_shards import LEVEL, SparkShards, remove
-from dpnn.spark.jobs import DESCRIPTION, UNGROUPED, job_properties, translated
+from dpnn.data.splits import ByColumn, ByContent, Rule, Whole
+from dpnn.spark.jobs import DESCRIPTION, UNGROUPED, job_properties, slots, translated
 from dpnn.spark.shipping import context, ship
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows to read, and which split each of them is for."""
+
+    frame: DataFrame
+    spec: Spec
+    rule: Rule
 
 
 def ingest(
@@ -35,30 +49,32 @@ def ingest(
     label: str | list[str] | None = None,
     weight: str | None = None,
     num_shards: int | None = None,
-    num_classes: int | None = None,
+    validation: Any = None,
 ) -> SparkShards:
     """Driver. Read a DataFrame once and lay its rows down as shards on the executors' disks.
 
-    num_shards: as many as the cluster has slots unless given. With `num_classes` the labels must
-    be class numbers below it. Raises DataError for rows that cannot be trained on.
+    num_shards  as many as the cluster has slots unless given
+    validation  the name of a boolean column, a share of the rows, or a second DataFrame
+
+    Raises DataError for rows that cannot be trained on.
     """
     sc = context(df)
-    num_shards = sc.defaultParallelism if num_shards is None else num_shards
+    num_shards = slots(sc) if num_shards is None else num_shards
     if num_shards < 1:
         raise ValueError(f"num_shards is {num_shards}: it must be at least 1")
-    frame, spec = resolve(df, inputs, label, weight, num_classes)
+    sources = _sources(df, validation, columns_of=(inputs, label, weight))
     ship(sc)
     run = uuid.uuid4().hex[:12]
-    with translated(sc):
-        cached = _lay_down(frame, spec, run, num_shards)
     facts: list[dict] = []
     described = {DESCRIPTION: f"dpnn ingest into {num_shards} shards"}
+    with translated(sc), job_properties(sc, described):
+        cached = _lay_down(sources, run, num_shards)
     try:
         sc.addJobTag(f"dpnn-{run}")
         with translated(sc), job_properties(sc, described):
             facts = cached.collect()
-        _check(facts, spec)
-        return SparkShards(sc, cached, run, facts, describe(df, inputs, label, weight))
+        layouts = _settled(facts, sources)
+        return SparkShards(sc, cached, run, facts, layouts, describe(df, inputs, label, weight))
     except BaseException:
         with suppress(Exception):
             _clear(cached, run, facts)
@@ -68,19 +84,20 @@ def ingest(
             sc.removeJobTag(f"dpnn-{run}")
 
 
-def checksum(
-    df: DataFrame, inputs: Inputs, label: str | list[str] | None, weight: str | None
-) -> int:
-    """Driver. What the checksums of all shards of a DataFrame should add up to: one more read."""
-    frame, spec = resolve(df, inputs, label, weight, None)
-    ship(df.sparkSession.sparkContext)
-
-    def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found = str(ingest_tasks.content(batches, spec))  # Spark has no unsigned type for it
-        yield pa.RecordBatch.from_pydict({"checksum": [found]})
-
-    found = frame.mapInArrow(task, "checksum string").collect()
-    return reduce(add_checksums, (int(row.checksum) for row in found), 0)
+def _sources(df: DataFrame, validation: Any, columns_of: tuple[Any, ...]) -> list[Source]:
+    """One source, or two where validation rows have a DataFrame of their own."""
+    columns, spec = choose(df, *columns_of)
+    if validation is None:
+        return [Source(df.select(*columns), spec, Whole())]
+    if isinstance(validation, str):
+        flag = indicator(df, validation).alias("held")
+        return [Source(df.select(*columns, flag), spec, ByColumn(validation))]
+    if isinstance(validation, float):
+        return [Source(df.select(*columns), spec, ByContent(validation))]
+    first = Source(df.select(*columns), spec, Whole("train", "training: "))
+    columns, spec = choose(validation, *columns_of)
+    rule = Whole("validation", "validation: ")
+    return [first, Source(validation.select(*columns), spec, rule)]
 
 
 def _clear(cached: RDD, run: str, facts: list[dict]) -> None:
@@ -92,26 +109,33 @@ def _clear(cached: RDD, run: str, facts: list[dict]) -> None:
                 remove(cached, run)
             else:
                 sc.cancelJobsWithTag(f"dpnn-{run}")
-                slots = 2 * sc.defaultParallelism  # likely to reach every executor
-                sc.parallelize(range(slots), slots).foreach(lambda _: delete_run(run))
+                tasks = 2 * sc.defaultParallelism  # likely to reach every executor
+                sc.parallelize(range(tasks), tasks).foreach(lambda _: delete_run(run))
     finally:
         cached.unpersist()
 
 
-def _lay_down(frame: DataFrame, spec: Spec, run: str, num_shards: int) -> RDD:
+def _lay_down(sources: Sequence[Source], run: str, num_shards: int) -> RDD:
     """The persisted RDD of one fact (handle and findings) a shard."""
-
-    def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return ingest_tasks.split(batches, spec, num_shards)
+    spec = sources[0].spec
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         shard = TaskContext.get().partitionId()  # type: ignore[union-attr]
         for fact in ingest_tasks.write(batches, spec, run, shard):
             yield pa.RecordBatch.from_pydict({"fact": [fact]})
 
-    pieces = frame.mapInArrow(split, ingest_tasks.travel_schema(spec))
+    pieces = reduce(DataFrame.union, (_pieces(source, num_shards) for source in sources))
     facts = pieces.repartitionById(num_shards, "shard").mapInArrow(write, "fact string")
     return facts.rdd.mapPartitionsWithIndex(_numbered).persist(LEVEL)
+
+
+def _pieces(source: Source, num_shards: int) -> DataFrame:
+    task = partial(ingest_tasks.split, spec=source.spec, rule=source.rule, num_shards=num_shards)
+
+    def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return task(batches)
+
+    return source.frame.mapInArrow(split, ingest_tasks.travel_schema(source.spec))
 
 
 def _numbered(shard: int, rows: Iterable[Row]) -> Iterator[dict]:
@@ -120,24 +144,52 @@ def _numbered(shard: int, rows: Iterable[Row]) -> Iterator[dict]:
     """
     for row in rows:
         fact = json.loads(row.fact)
-        fact["handle"][0] = shard
+        fact["handle"]["shard"] = shard
         yield fact
 
 
-def _check(facts: list[dict], spec: Spec) -> None:
-    """Raise for bad rows and none at all; settle the layout, which empty shards don't know."""
-    raise_problems((Problem(**p) for fact in facts for p in fact["problems"]), spec.num_classes)
-    layouts = {json.dumps(x): x for fact in facts for x in fact["layouts"]}
-    if not layouts:
-        raise DataError("the data has no rows: check its path and filter")
-    if len(layouts) > 1:
-        a, b = list(layouts.values())[:2]
-        i = next(i for i in range(len(a)) if a[i] != b[i])
-        told = " and ".join(w for column in spec.parts[i].columns for w in column.where)
-        raise DataError(
-            f"{told}: rows have shape {tuple(a[i][2])} and shape {tuple(b[i][2])}: "
-            "all rows must be equally long; pad, cut or filter them"
-        )
-    layout = tuple((n, dtype, tuple(shape)) for n, dtype, shape in next(iter(layouts.values())))
-    for fact in facts:
-        fact["layout"] = layout
+def _settled(facts: list[dict], sources: Sequence[Source]) -> dict[str, Layout]:
+    """The layout of each split, which empty shards don't know; raises for bad rows and none."""
+    raise_problems(Problem(**p) for fact in facts for p in fact["problems"])
+    found = {
+        split: {json.dumps(x): x for fact in facts for x in fact["layouts"].get(split, ())}
+        for split in SPLITS
+    }
+    rules = [source.rule for source in sources]
+    due = SPLITS if len(rules) > 1 or rules[0].asked else SPLITS[:1]
+    told = dict(zip(SPLITS, (rule.told for rule in rules), strict=False))
+    layouts: dict[str, Layout] = {}
+    for split in due:
+        if not found[split]:
+            raise DataError(_no_rows(split, rules, any(found.values())))
+        some = [tuple((n, d, tuple(s)) for n, d, s in x) for x in found[split].values()]
+        one = joint(some)
+        if one is None:
+            raise DataError(told.get(split, "") + _unlike(some, sources[0].spec))
+        layouts[split] = one
+    return agreed(layouts)
+
+
+def _no_rows(split: str, rules: Sequence[Rule], others: bool) -> str:
+    if len(rules) > 1:
+        told = dict(zip(SPLITS, rules, strict=True))[split].told
+        return f"{told}the data has no rows: check its path and filter"
+    if not others:
+        return "the data has no rows: check its path and filter"
+    name = {"train": "training", "validation": "validation"}[split]
+    return f"{name}: {rules[0].asked} leaves it no rows"
+
+
+def _unlike(layouts: Sequence[Layout], spec: Spec) -> str:
+    """What rows of unequal shape are told."""
+    a, b = next((a, b) for a in layouts for b in layouts if _shapes(a) != _shapes(b))
+    i = next(i for i in range(len(a)) if a[i][2] != b[i][2])
+    told = " and ".join(w for column in spec.parts[i].columns for w in column.where)
+    return (
+        f"{told}: rows have shape {a[i][2]} and shape {b[i][2]}: "
+        "all rows must be equally long; pad, cut or filter them"
+    )
+
+
+def _shapes(layout: Layout) -> list[Any]:
+    return [shape for _, _, shape in layout]

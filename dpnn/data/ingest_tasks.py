@@ -1,7 +1,7 @@
 """The two halves of the ingest that run in tasks: `split` before the shuffle, `write` after it.
 
-Between them travels one row per (batch, shard): the shard's number, the row hashes and the raw
-values of each array, so that the shuffle moves a few fat binary rows instead of every row.
+Between them travels one row per (batch, shard, split): the shard's number, the row hashes and the
+raw values of each array, so that the shuffle moves a few fat binary rows instead of every row.
 
 Executor; needs NumPy and pyarrow. Both work on plain iterators and are tested without Spark.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from functools import reduce
+from dataclasses import asdict, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,10 @@ import pyarrow as pa
 from dpnn.data import checks
 from dpnn.data.arrow import Spec, decode, offsets
 from dpnn.data.checks import Problem
-from dpnn.data.files import ShardWriter
-from dpnn.data.placement import add_checksums, checksum, place, row_hashes
+from dpnn.data.files import Handle, ShardWriter
+from dpnn.data.placement import place, row_hashes
+from dpnn.data.shards import SPLITS
+from dpnn.data.splits import Rule
 
 HASH = "hash"
 
@@ -32,50 +35,69 @@ def travel_schema(spec: Spec) -> str:
 
 
 def split(
-    batches: Iterable[pa.RecordBatch], spec: Spec, num_shards: int
+    batches: Iterable[pa.RecordBatch], spec: Spec, rule: Rule, num_shards: int
 ) -> Iterator[pa.RecordBatch]:
-    """Executor. Batches of rows to one row per shard that they touch; problems go to shard 0."""
+    """Executor. Batches of rows to one row per shard and split that they touch; problems go to
+    shard 0.
+    """
     for batch in batches:
         if batch.num_rows == 0:
             continue
         arrays, problems = decode(batch, spec)
-        if problems:
-            head = json.dumps({"problems": [asdict(p) for p in problems]})
+        if problems := problems + rule.problems(batch):
+            told = [asdict(replace(p, told=rule.told)) for p in problems]
+            head = json.dumps({"problems": told})
             yield _record([0], [head], [[0, 0]] * (1 + len(spec.parts)), None)
             continue
         hashes = row_hashes(arrays)
-        shards = place(hashes, num_shards)
-        by_shard = np.argsort(shards, kind="stable")
-        counts = np.bincount(shards, minlength=num_shards)
+        keys = 2 * place(hashes, num_shards) + rule.held(batch, hashes)
+        by_key = np.argsort(keys, kind="stable")
+        counts = np.bincount(keys)
         touched = np.flatnonzero(counts)
         bounds = np.r_[0, np.cumsum(counts[touched])]
-        columns = [np.take(a, by_shard, axis=0) for a in (hashes, *arrays.values())]
+        columns = [np.take(a, by_key, axis=0) for a in (hashes, *arrays.values())]
         widths = [a.itemsize * int(np.prod(a.shape[1:])) for a in columns]
-        facts = {"layout": _layout(arrays), "label": _labels(arrays)}
-        heads = [json.dumps({**facts, "rows": n}) for n in counts[touched].tolist()]
-        yield _record(touched, heads, [bounds * width for width in widths], columns)
+        layout = [[name, a.dtype.str, list(a.shape[1:])] for name, a in arrays.items()]
+        spans: list[checks.Span | None] = [None] * len(touched)
+        if "y" in arrays:
+            y = arrays["y"][by_key]
+            spans = [checks.span(y[a:b]) for a, b in pairwise(bounds)]
+        heads = [
+            json.dumps({"split": SPLITS[key % 2], "rows": n, "layout": layout, "labels": span})
+            for key, n, span in zip(touched.tolist(), counts[touched].tolist(), spans, strict=True)
+        ]
+        yield _record(touched // 2, heads, [bounds * width for width in widths], columns)
 
 
 def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -> Iterator[str]:
     """Executor. All rows of one shard to files; yields its handle and findings as JSON, once."""
     writer = ShardWriter(run, shard)
-    names = [part.name for part in spec.parts]
-    layouts: dict[str, list] = {}
-    labels: list[checks.Span | None] = []
+    layouts: dict[str, dict[str, list]] = {}
+    labels: dict[str, list[checks.Span | None]] = {}
     problems: list[Problem] = []
     due = 0
     try:
         for batch in batches:
-            for head in batch.column(1).to_pylist():
+            blobs = [_bytes(column) for column in batch.columns[2:]]
+            ends = [offsets(column) for column in batch.columns[2:]]
+            for i, head in enumerate(batch.column(1).to_pylist()):
                 facts = json.loads(head)
                 problems += [Problem(**p) for p in facts.get("problems", ())]
-                if "layout" in facts:
-                    layouts[json.dumps(facts["layout"])] = facts["layout"]
-                    labels.append(facts["label"])
-                    due += facts["rows"]
-            hashes = np.frombuffer(_bytes(batch.column(2)), np.uint64)
-            blobs = (_bytes(column) for column in batch.columns[3:])
-            writer.append(hashes, dict(zip(names, blobs, strict=True)))
+                if "layout" not in facts:
+                    continue
+                of = facts["split"]
+                layouts.setdefault(of, {})[json.dumps(facts["layout"])] = facts["layout"]
+                labels.setdefault(of, []).append(facts["labels"])
+                due += facts["rows"]
+                hashes, *values = (
+                    blob[end[i] - end[0] : end[i + 1] - end[0]]
+                    for blob, end in zip(blobs, ends, strict=True)
+                )
+                arrays = {
+                    name: np.frombuffer(some, dtype)
+                    for (name, dtype, _), some in zip(facts["layout"], values, strict=True)
+                }
+                writer.append(of, np.frombuffer(hashes, np.uint64), arrays)
         handle = writer.close()
         if handle.rows != due:
             raise RuntimeError(f"shard {shard} got {handle.rows} rows of {due}: please report this")
@@ -84,25 +106,18 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
         raise
     yield json.dumps(
         {
-            "handle": [handle.shard, handle.rows, handle.checksum, handle.path, handle.host],
-            "layouts": list(layouts.values()),
-            "label": checks.span_of(labels),
+            "handle": _plain(handle),
+            "layouts": {of: list(found.values()) for of, found in layouts.items()},
+            "labels": {of: checks.span_of(found) for of, found in labels.items()},
             "problems": [asdict(p) for p in checks.merged(problems)],
         }
     )
 
 
-def content(batches: Iterable[pa.RecordBatch], spec: Spec) -> int:
-    """Executor. The checksum of rows that have no problems; lays nothing down."""
-    return reduce(add_checksums, (checksum(row_hashes(decode(b, spec)[0])) for b in batches), 0)
-
-
-def _layout(arrays: dict[str, np.ndarray]) -> list:
-    return [[name, a.dtype.str, list(a.shape[1:])] for name, a in arrays.items()]
-
-
-def _labels(arrays: dict[str, np.ndarray]) -> checks.Span | None:
-    return checks.span(arrays["y"]) if "y" in arrays else None
+def _plain(handle: Handle) -> dict[str, Any]:
+    """As JSON; the layouts are settled by the driver."""
+    pieces = {of: asdict(piece) for of, piece in handle.pieces.items()}
+    return {"shard": handle.shard, "path": handle.path, "host": handle.host, "pieces": pieces}
 
 
 def _record(

@@ -3,7 +3,8 @@
 Each row gets a 64-bit hash of all its values; the hash names the shard and the row's place inside
 it. So the same rows give the same shards whatever the partitioning, the cluster, the order after a
 shuffle or a retry, and whether they come as a DataFrame or as arrays. Integers and booleans are
-hashed by value, whatever their width; floats by their float32 bits.
+hashed by value, whatever their width; floats by their float32 bits, and by value where a whole
+number has none.
 
 Copies of a row share its hash, and so its shard: data of very few different rows fills its shards
 unevenly, and is trained on all the same.
@@ -19,6 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
+_SALT = np.uint64(0x9E3779B97F4A7C15)  # what a split depends on is not what a shard depends on
 _CHUNK = 1 << 15  # values hashed at a time: they stay in the cache
 
 
@@ -44,6 +46,11 @@ def place(hashes: np.ndarray, num_shards: int) -> np.ndarray:
     return (hashes % np.uint64(num_shards)).astype(np.int64)
 
 
+def held_by_content(hashes: np.ndarray, share: float) -> np.ndarray:
+    """(n,) bool: a share of the rows, whatever shard they are in; copies of a row go together."""
+    return _mix(hashes ^ _SALT) < np.uint64(share * 2**64)
+
+
 def content_order(hashes: np.ndarray) -> np.ndarray:
     """(n,) int64: the rows of one shard sorted by content."""
     return np.argsort(hashes, kind="stable")
@@ -60,9 +67,12 @@ def add_checksums(a: int, b: int) -> int:
 
 def _as_integers(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "f":
-        bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+        narrow = np.ascontiguousarray(values, np.float32)
         # Round floats differ in high bits only, which a product mod 2^64 would push out: swap.
-        return bits.byteswap().astype(np.uint64)
+        found = narrow.view(np.uint32).byteswap().astype(np.uint64)
+        if values.dtype.itemsize > 4 and (whole := narrow != values).any():
+            found[whole] = values[whole].astype(np.int64).astype(np.uint64)
+        return found
     return values.astype(np.uint64)
 
 

@@ -1,5 +1,8 @@
 """Shards: the arrays of one logical slice of a data set, and which rows a step takes of them.
 
+A shard holds named splits, "train" and perhaps "validation": the rows that a fit learns from, and
+those that it is judged by. All of them were cut by the same rule, so they have the same shards.
+
 Executor and driver; needs NumPy alone.
 """
 
@@ -7,17 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from dpnn.data.checks import Span
+
+SPLITS = ("train", "validation")
+
 Arrays = np.ndarray | dict[str, np.ndarray]  # one input, or several by name
 Shape = tuple[int, ...]
+Layout = tuple[tuple[str, str, Shape], ...]  # (name, dtype, shape of a row) of each array
 
 
 @dataclass(frozen=True)
-class Shard:
-    """The rows of one shard. Arrays may be memory-mapped; dtypes are as compact as the source's.
+class Split:
+    """The rows of one shard in one split. Arrays may be memory-mapped; dtypes are compact.
 
     x      (n, …) or {name: (n, …)}: the inputs
     y      (n,) or (n, …), or None where there is no label
@@ -36,13 +44,58 @@ class Shard:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """By flat names, as `as_shard` takes them."""
+        """By flat names, as `as_split` takes them."""
         xs = {f"x.{k}": v for k, v in self.x.items()} if isinstance(self.x, dict) else {"x": self.x}
         return xs | {k: v for k, v in (("y", self.y), ("w", self.w)) if v is not None}
 
 
+Shard = dict[str, Split]  # by the names of the splits
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of one split over all shards.
+
+    rows      of each shard
+    layout    of its arrays
+    labels    their span (lowest, highest, one that is not whole); None without a label
+    checksum  the same for the same rows, wherever they lie
+    """
+
+    rows: list[int]
+    layout: Layout
+    labels: Span | None
+    checksum: int
+
+
+class Shards(Protocol):
+    """The shards of a dataset, wherever they lie.
+
+    facts   of each split that there is, by name
+    source  what the rows came from, for the record: paths, filter, schema, rows
+    """
+
+    facts: dict[str, Facts]
+    source: dict[str, Any]
+
+    def close(self) -> None:
+        """Give back what holds them. May be called twice."""
+
+
+@dataclass
+class LocalShards:
+    """Shards in this process."""
+
+    shards: list[Shard]
+    facts: dict[str, Facts]
+    source: dict[str, Any]
+
+    def close(self) -> None:
+        """Nothing: memory goes with the last who looks at it."""
+
+
 class Rows(NamedTuple):
-    """Some rows of a shard, gathered: x, y and w as in `Shard`."""
+    """Some rows of a split, gathered: x, y and w as there."""
 
     x: Arrays
     y: np.ndarray | None
@@ -50,34 +103,34 @@ class Rows(NamedTuple):
 
 
 class Batches:
-    """Cuts one shard into the steps of an epoch and gathers rows into buffers that it reuses.
+    """Cuts the split of one shard into the steps of an epoch; gathers rows into its own buffers.
 
-    One per shard and thread: it remembers the permutation of the epoch that it was last asked for.
+    One per split and thread: it remembers the permutation of the epoch that it was last asked for.
     """
 
-    def __init__(self, shard: Shard, seed: int, index: int) -> None:
-        self.shard = shard
+    def __init__(self, split: Split, seed: int, index: int) -> None:
+        self.split = split
         self._key = (seed, index)
         self._epoch: int | None = None
-        self._perm = shard.order
+        self._perm = split.order
         self._buffers: dict[str, np.ndarray] = {}
 
     def rows(self, epoch: int, step: int, steps: int) -> np.ndarray:
         """The row numbers of a step: perm[⌊t·n/T⌋ : ⌊(t+1)·n/T⌋], so every row once an epoch."""
         if epoch != self._epoch:
             seed, index = self._key
-            self._perm = epoch_rows(self.shard, seed, epoch, index)
+            self._perm = epoch_rows(self.split, seed, epoch, index)
             self._epoch = epoch
-        n = self.shard.rows
+        n = self.split.rows
         return self._perm[step * n // steps : (step + 1) * n // steps]
 
     def all_rows(self) -> np.ndarray:
-        """Every row, in content order: for sums that must not hang on the order of arrival."""
-        return self.shard.order
+        """Every row, in content order: for sums that must not depend on the order of arrival."""
+        return self.split.order
 
     def take(self, rows: np.ndarray) -> Rows:
         """The rows of these numbers, in this order, dtypes kept. Valid until the next call."""
-        s = self.shard
+        s = self.split
         x: Arrays
         if isinstance(s.x, dict):
             x = {name: self._gather(f"x.{name}", array, rows) for name, array in s.x.items()}
@@ -97,22 +150,22 @@ class Batches:
         return out
 
 
-def step_rows(shard: Shard, seed: int, epoch: int, index: int, step: int, steps: int) -> np.ndarray:
+def step_rows(split: Split, seed: int, epoch: int, index: int, step: int, steps: int) -> np.ndarray:
     """The row numbers that shard `index` gives to a step; `Batches.rows` for a single question."""
-    return Batches(shard, seed, index).rows(epoch, step, steps)
+    return Batches(split, seed, index).rows(epoch, step, steps)
 
 
-def epoch_rows(shard: Shard, seed: int, epoch: int, index: int) -> np.ndarray:
-    """All row numbers of a shard in the order of this epoch, which hangs on these numbers only."""
+def epoch_rows(split: Split, seed: int, epoch: int, index: int) -> np.ndarray:
+    """All row numbers of a split in the order of an epoch: a function of these numbers alone."""
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch, index))))
-    return shard.order[rng.permutation(shard.rows)]
+    return split.order[rng.permutation(split.rows)]
 
 
-def as_shard(arrays: Mapping[str, np.ndarray], order: np.ndarray) -> Shard:
-    """A shard of flat names: "x" or "x.NAME" …, and "y", "w" where there are any."""
+def as_split(arrays: Mapping[str, np.ndarray], order: np.ndarray) -> Split:
+    """A split of flat names: "x" or "x.NAME" …, and "y", "w" where there are any."""
     x: Arrays
     if "x" in arrays:
         x = arrays["x"]
     else:
         x = {name[2:]: array for name, array in arrays.items() if name.startswith("x.")}
-    return Shard(x, arrays.get("y"), arrays.get("w"), order)
+    return Split(x, arrays.get("y"), arrays.get("w"), order)

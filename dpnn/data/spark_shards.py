@@ -1,6 +1,6 @@
-"""The shards of a data set as Spark keeps them: files on executors' disks, and a handle of each.
+"""The shards of a dataset as Spark keeps them: files on executors' disks, and a handle of each.
 
-What Spark persists is one small `Handle` a shard.
+What Spark persists is one small `Handle` a shard, of all its splits.
 
 Recovery. A lost executor takes cached handles and files along: Spark recomputes both from the
 lineage within the running job, and `SparkShards.rdd` compares the new handle with what the driver
@@ -20,20 +20,20 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, TypeVar
 
-import numpy as np
 from py4j.protocol import Py4JError
 from pyspark import RDD, SparkContext, StorageLevel
 
 from dpnn.data.checks import span_of
-from dpnn.data.files import Handle, Layout, MissingShard, delete_run, is_whole, open_shard
+from dpnn.data.files import Handle, MissingShard, Piece, delete_run, is_whole, open_shard
 from dpnn.data.placement import add_checksums
-from dpnn.data.shards import Shape, Shard, as_shard
+from dpnn.data.shards import Facts, Layout, LocalShards, Shard, as_split
 from dpnn.spark.jobs import UNGROUPED, job_properties, translated
 
 R = TypeVar("R")
+Layouts = dict[str, Layout]
 LEVEL = StorageLevel.MEMORY_AND_DISK
 _FORGET_SECONDS = 10
 _REPAIRS = 3  # times in a row that one job's lost files are made again
@@ -44,46 +44,38 @@ class SourceChanged(RuntimeError):
 
 
 class SparkShards:
-    """Driver. The shards of one data set on a Spark cluster. Close it, or use it in `with`.
+    """Driver. The shards of one dataset on a Spark cluster. Close it, or use it in `with`.
 
-    handles    the driver's copies, in shard order; paths may be outdated, counts never are
-    rdd        one Handle a partition, in shard order; a task reads its file by `open_shard`
-    labels     the labels' span (lowest, highest, one that is not whole); None without a label
-    source     what the rows came from, for the record: paths, filter, schema, rows
+    handles  the driver's copies, in shard order; paths may be outdated, counts never are
+    rdd      one Handle a partition, in shard order; a task reads its files by `open_shard`
+    facts    of each split
+    source   what the rows came from, for the record: paths, filter, schema, rows
     """
 
     def __init__(
-        self, sc: SparkContext, cached: RDD, run: str, facts: list[dict], source: dict
+        self,
+        sc: SparkContext,
+        cached: RDD,
+        run: str,
+        found: list[dict],
+        layouts: Layouts,
+        source: dict[str, Any],
     ) -> None:
         self.sc = sc
         self._run = run
         self._cached = cached
         self._closed = False
-        self.layout: Layout = facts[0]["layout"]
-        self.handles = [_handle(fact, self.layout) for fact in facts]
-        self.rows = sum(handle.rows for handle in self.handles)
-        self.labels = span_of(fact["label"] for fact in facts)
-        self.source = {**source, "rows": self.rows}
-        expected = {h.shard: (h.rows, h.checksum) for h in self.handles}
-        layout = self.layout
-        self.rdd: RDD = cached.mapPartitions(lambda facts: _verified(facts, expected, layout), True)
-
-    @property
-    def checksum(self) -> int:
-        """Of all rows, wherever they lie."""
-        return reduce(add_checksums, (handle.checksum for handle in self.handles))
+        self._layouts = layouts
+        self.handles = [_handle(fact, layouts) for fact in found]
+        self.facts = {split: self._facts(split, found) for split in layouts}
+        self.source = {**source, "rows": sum(self.facts["train"].rows)}
+        expected = [_content(handle) for handle in self.handles]
+        verified = partial(_verified, expected=expected, layouts=layouts)
+        self.rdd: RDD = cached.mapPartitions(verified, True)
 
     @property
     def num_shards(self) -> int:
         return len(self.handles)
-
-    @property
-    def input_shape(self) -> Shape | dict[str, Shape]:
-        """The shape of one row of the input, or of each input by name."""
-        shapes = {name: shape for name, _, shape in self.layout}
-        if "x" in shapes:
-            return shapes["x"]
-        return {name[2:]: shape for name, shape in shapes.items() if name.startswith("x.")}
 
     def guarded(self, action: Callable[[], R]) -> R:
         """Run a job over `rdd`; where a shard's files are gone, make them again and run it anew."""
@@ -104,27 +96,31 @@ class SparkShards:
 
         Raises SourceChanged if one comes out different.
         """
-        layout = self.layout
-        facts = self._cached.mapPartitions(lambda facts: _damaged(facts, layout), True).collect()
-        damaged = [fact["handle"][0] for fact in facts if not fact["whole"]]
+        layouts = self._layouts
+        facts = self._cached.mapPartitions(lambda facts: _damaged(facts, layouts), True).collect()
+        damaged = [fact["handle"]["shard"] for fact in facts if not fact["whole"]]
         if damaged:
-            old = {fact["handle"][3] for fact in facts if not fact["whole"]}
+            old = {_path(fact) for fact in facts if not fact["whole"]}
             self._forget(damaged)
             facts = self._cached.collect()
             deadline = time.monotonic() + _FORGET_SECONDS
-            while any(fact["handle"][3] in old for fact in facts) and time.monotonic() < deadline:
+            while old & set(map(_path, facts)) and time.monotonic() < deadline:
                 time.sleep(0.05)  # executors drop blocks in their own time
                 facts = self._cached.collect()
-        expected = {h.shard: (h.rows, h.checksum) for h in self.handles}
-        self.handles = list(_verified(facts, expected, layout))
+        expected = [_content(handle) for handle in self.handles]
+        self.handles = list(_verified(facts, expected, layouts))
         return damaged
 
-    def fetch(self) -> list[Shard]:
+    def fetch(self) -> LocalShards:
         """All shards for this process: mapped where they lie on this host, else brought over."""
+        return LocalShards(self._fetch(), self.facts, self.source)
+
+    def _fetch(self) -> list[Shard]:
         here = socket.gethostname()
-        if all(handle.host == here and is_whole(handle) for handle in self.handles):
-            return [open_shard(handle) for handle in self.handles]
-        return self.guarded(lambda: [_unpacked(*p) for p in self.rdd.map(_packed).collect()])
+        if all(handle.host == here for handle in self.handles):
+            with suppress(MissingShard):
+                return [open_shard(handle) for handle in self.handles]
+        return self.guarded(lambda: [_unpacked(some) for some in self.rdd.map(_packed).collect()])
 
     def close(self) -> None:
         """Delete the files as far as they can be reached, and let Spark forget the handles.
@@ -152,6 +148,12 @@ class SparkShards:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _facts(self, split: str, found: list[dict]) -> Facts:
+        pieces = [handle.pieces.get(split, Piece()) for handle in self.handles]
+        labels = span_of(fact["labels"].get(split) for fact in found)
+        total = reduce(add_checksums, (piece.checksum for piece in pieces))
+        return Facts([piece.rows for piece in pieces], self._layouts[split], labels, total)
+
     def _forget(self, shards: list[int]) -> None:
         """Drop cached handles, so that Spark computes just these partitions again.
 
@@ -173,31 +175,47 @@ class SparkShards:
             self._cached.persist(LEVEL)
 
 
-def _handle(fact: dict, layout: Layout) -> Handle:
-    shard, rows, total, path, host = fact["handle"]
-    return Handle(shard, rows, total, path, host, layout)
+def _handle(fact: dict, layouts: Layouts) -> Handle:
+    told = fact["handle"]
+    pieces = {
+        split: Piece(p["rows"], p["checksum"], {k: tuple(v) for k, v in p["files"].items()})
+        for split, p in told["pieces"].items()
+    }
+    return Handle(told["shard"], told["path"], told["host"], pieces, layouts)
+
+
+def _path(fact: dict) -> str:
+    return fact["handle"]["path"]
+
+
+def _content(handle: Handle) -> dict[str, tuple[int, int]]:
+    """What a shard holds, however it came to lie there: rows and checksum of each split."""
+    return {split: (piece.rows, piece.checksum) for split, piece in handle.pieces.items()}
 
 
 def _verified(
-    facts: Iterable[dict], expected: dict[int, tuple[int, int]], layout: Layout
+    facts: Iterable[dict], expected: list[dict[str, tuple[int, int]]], layouts: Layouts
 ) -> Iterator[Handle]:
     """Handles that are what the driver remembers; else the source is not what it was."""
     for fact in facts:
-        handle = _handle(fact, layout)
-        rows, total = expected[handle.shard]
-        if (handle.rows, handle.checksum) != (rows, total):
+        handle = _handle(fact, layouts)
+        found, before = _content(handle), expected[handle.shard]
+        if found != before:
             raise SourceChanged(
-                f"shard {handle.shard} was computed again and has other rows ({handle.rows}, "
-                f"checksum {handle.checksum:016x}, after {rows}, {total:016x}): the source changed "
-                "between reads (files overwritten, or a random expression); write it to Parquet "
-                "first, or use df.checkpoint()"
+                f"shard {handle.shard} was computed again and has other rows ({_words(found)}, "
+                f"after {_words(before)}): the source changed between reads (files overwritten, or "
+                "a random expression); write it to Parquet first, or use df.checkpoint()"
             )
         yield handle
 
 
-def _damaged(facts: Iterable[dict], layout: Layout) -> Iterator[dict]:
+def _words(content: dict[str, tuple[int, int]]) -> str:
+    return ", ".join(f"{n} {split}, checksum {total:016x}" for split, (n, total) in content.items())
+
+
+def _damaged(facts: Iterable[dict], layouts: Layouts) -> Iterator[dict]:
     for fact in facts:
-        yield {**fact, "whole": is_whole(_handle(fact, layout))}
+        yield {**fact, "whole": is_whole(_handle(fact, layouts))}
 
 
 def _held(cached: RDD) -> int:
@@ -209,17 +227,16 @@ def _held(cached: RDD) -> int:
 
 def remove(cached: RDD, run: str) -> None:
     """Driver. Delete the files of an ingest on the hosts that have them."""
-    cached.foreach(lambda fact: delete_run(run, _handle(fact, ())))
+    cached.foreach(lambda fact: delete_run(run, _handle(fact, {})))
 
 
-def _packed(handle: Handle) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _packed(handle: Handle) -> dict[str, Any]:
     """Executor. The arrays themselves, to travel to the driver."""
-    shard = open_shard(handle)
-    return shard.arrays, shard.order
+    return {split: (rows.arrays, rows.order) for split, rows in open_shard(handle).items()}
 
 
-def _unpacked(arrays: dict[str, np.ndarray], order: np.ndarray) -> Shard:
-    return as_shard(arrays, order)
+def _unpacked(packed: dict[str, Any]) -> Shard:
+    return {split: as_split(arrays, order) for split, (arrays, order) in packed.items()}
 
 
 def _told(error: BaseException, kind: type[Exception]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dpnn.data.spark_shards import SparkShards
 from dpnn.engines.resident.engine import refuse_idle_kills
-from dpnn.engines.resident.submission import free_slots
+from dpnn.spark.jobs import free_slots
 
 _ENCRYPTION = (
     "spark.network.crypto.enabled",
@@ -14,22 +14,22 @@ _ENCRYPTION = (
 )
 
 
-def choose(train: SparkShards) -> tuple[str, str]:
+def choose(shards: SparkShards) -> tuple[str, str]:
     """(engine, why in one line)."""
-    if key := encryption(train):
+    if key := encryption(shards):
         return "job", f"{key} is on, and only Spark's own traffic is encrypted"
     try:
-        refuse_idle_kills(train)
+        refuse_idle_kills(shards)
     except ValueError as error:
         return "job", str(error)
-    slots = free_slots(train.sc, train.num_shards, patience=2.0)
+    slots = free_slots(shards.sc, shards.num_shards, patience=2.0)
     if slots == 0:
         return "job", "no slot is free for tasks that stay"
-    tasks = min(slots, train.num_shards)
-    return "resident", f"{tasks} tasks stay for the fit and hold {train.num_shards} shards"
+    tasks = min(slots, shards.num_shards)
+    return "resident", f"{tasks} tasks stay for the fit and hold {shards.num_shards} shards"
 
 
-def encryption(train: SparkShards) -> str | None:
+def encryption(shards: SparkShards) -> str | None:
     """The setting that asks Spark to encrypt, if one does."""
-    conf = train.sc.getConf()
+    conf = shards.sc.getConf()
     return next((key for key in _ENCRYPTION if conf.get(key, "false") == "true"), None)

@@ -40,13 +40,10 @@ class JobEngine:
     partials_bound   the most bytes of partial sums that the driver takes at once
     """
 
-    def __init__(
-        self, program: Program, train: SparkShards, validation: SparkShards | None = None
-    ) -> None:
+    def __init__(self, program: Program, shards: SparkShards) -> None:
         self.costs = Costs()
-        self.partials_bound = partials_bound(train.sc)
-        self._sc = train.sc
-        self._data = {Kind.TRAIN: train, Kind.MOMENTS: train, Kind.EVALUATE: validation}
+        self.partials_bound = partials_bound(shards.sc)
+        self._sc, self._shards = shards.sc, shards
         # By value where a layer or loss was defined in a notebook; bytes, for encrypted broadcasts.
         self._program = self._sc.broadcast(cloudpickle.dumps(program))
         self._fit, self._open = program.id, True
@@ -63,15 +60,13 @@ class JobEngine:
         return self._weights
 
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
-        shards = self._data[plan.kind]
-        if shards is None:
-            raise ValueError("there are no validation shards to evaluate")
         with translated(self._sc), job_properties(self._sc, {DESCRIPTION: describe(plan)}):
-            parts = self._insist(weights, plan, shards)
+            parts = self._insist(weights, plan)
         start = perf_counter()
         nodes = {part.node: part.sums for part in parts if part.sums is not None}
-        total = sums.merge(nodes, shards.num_shards)[sums.root(shards.num_shards)]
-        if plan.kind == Kind.TRAIN:
+        count = self._shards.num_shards
+        total = sums.merge(nodes, count)[sums.root(count)]
+        if plan.kind.gradient:
             self._account(parts, perf_counter() - start)
         return total
 
@@ -82,11 +77,11 @@ class JobEngine:
         self._open = False
         self._arrays.clear()
 
-    def _insist(self, weights: np.ndarray, plan: Plan, shards: SparkShards) -> list[Part]:
+    def _insist(self, weights: np.ndarray, plan: Plan) -> list[Part]:
         """The step's job, sent again where it died of what was killed; it changes nothing else."""
         for _ in range(DEATHS):
             try:
-                return shards.guarded(lambda: self._job(weights, plan, shards))
+                return self._shards.guarded(lambda: self._job(weights, plan))
             except Exception as error:
                 if not _DIED.search(str(error)):
                     raise
@@ -96,7 +91,8 @@ class JobEngine:
             "give the executors more, or set a smaller micro_batch"
         ) from last
 
-    def _job(self, weights: np.ndarray, plan: Plan, shards: SparkShards) -> list[Part]:
+    def _job(self, weights: np.ndarray, plan: Plan) -> list[Part]:
+        shards = self._shards
         start = perf_counter()
         memory = self._memory if weights is self._weights else bytearray(weights)
         flat = self._sc.broadcast(memory)
@@ -113,7 +109,7 @@ class JobEngine:
                 threads=self._threads,
             )
             rdd = shards.rdd.mapPartitions(task)
-            size = weights.nbytes if plan.kind == Kind.TRAIN else 0
+            size = weights.nbytes if plan.kind.gradient else 0
             for level in shuffles(shards.num_shards, size, self.partials_bound):
                 rdd = _join(rdd, level, shards.num_shards)
             rdd._jrdd_deserializer = Frames(self._array)
@@ -123,7 +119,7 @@ class JobEngine:
                 flat.destroy()
         if failed := sorted((p for p in parts if p.error), key=lambda p: p.node):
             raise _error(failed[0])
-        if plan.kind == Kind.TRAIN:
+        if plan.kind.gradient:
             self.costs.steps += 1
             self.costs.send += send
             self.costs.bytes += size * (shards.num_shards + len(parts))
@@ -151,9 +147,9 @@ def describe(plan: Plan) -> str:
     """What the Spark UI calls this job."""
     if plan.kind == Kind.MOMENTS:
         return "dpnn moments of the inputs"
-    if plan.kind == Kind.EVALUATE:
-        return f"dpnn epoch {plan.epoch} validation"
-    return f"dpnn epoch {plan.epoch} step {plan.step + 1}/{plan.steps}"
+    if plan.kind.gradient:
+        return f"dpnn epoch {plan.epoch} step {plan.step + 1}/{plan.steps}"
+    return f"dpnn epoch {plan.epoch} {plan.kind.split}"
 
 
 def partials_bound(sc: SparkContext) -> int:

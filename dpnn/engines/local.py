@@ -22,17 +22,14 @@ class LocalEngine:
     as quick as the cores allow, and the same bits as a cluster. Tiny work stays in one thread.
     """
 
-    def __init__(
-        self, program: Program, train: list[Shard], validation: list[Shard] | None = None
-    ) -> None:
+    def __init__(self, program: Program, shards: list[Shard]) -> None:
         self.costs = Costs()
-        self._data = {Kind.TRAIN: train, Kind.MOMENTS: train, Kind.EVALUATE: validation or []}
-        shards = max(len(train), len(validation or []))
-        self._workers = [Worker(program) for _ in range(shards)]
-        self._gradients = [np.empty(w.size, np.float32) for w in self._workers[: len(train)]]
+        self._shards = shards
+        self._workers = [Worker(program) for _ in shards]
+        self._gradients = [np.empty(worker.size, np.float32) for worker in self._workers]
         self._bound: np.ndarray | None = None
         self._work: dict[Kind, float] = {}  # seconds of a core that the last step took
-        self._pool = ThreadPoolExecutor(min(shards, os.cpu_count() or 1), "dpnn-shard")
+        self._pool = ThreadPoolExecutor(min(len(shards), os.cpu_count() or 1), "dpnn-shard")
         self._open = True
         blas.one_thread.enter()
 
@@ -43,15 +40,14 @@ class LocalEngine:
         """The canonical sum over all shards; valid until the next call."""
         if self._bound is not weights:
             self._bind(weights)
-        data = self._data[plan.kind]
-        shards = range(len(data))
+        shards = range(len(self._shards))
         run = map if self._work.get(plan.kind, QUICK) < QUICK else self._pool.map
-        timed = list(run(self._run, [plan] * len(data), shards, data))
+        timed = list(run(self._run, [plan] * len(shards), shards))
         start = perf_counter()
         sums = total([sums for sums, _, _ in timed])
         seconds = [elapsed for _, elapsed, _ in timed]
         self._work[plan.kind] = sum(work for _, _, work in timed)
-        if plan.kind == Kind.TRAIN:
+        if plan.kind.gradient:
             self.costs.steps += 1
             self.costs.sum += perf_counter() - start
             self.costs.compute += sum(seconds) / len(seconds)
@@ -67,15 +63,14 @@ class LocalEngine:
             self._open = False
             blas.one_thread.leave()
 
-    def _run(self, plan: Plan, shard: int, data: Shard) -> tuple[Sums, float, float]:
+    def _run(self, plan: Plan, shard: int) -> tuple[Sums, float, float]:
         start, before = perf_counter(), thread_time()
-        sums = self._workers[shard].run(plan, shard, data)
+        sums = self._workers[shard].run(plan, shard, self._shards[shard])
         return sums, perf_counter() - start, thread_time() - before
 
     def _bind(self, weights: np.ndarray) -> None:
         frozen = weights.view()
         frozen.flags.writeable = False
-        scratch = self._gradients[0]  # evaluation writes no gradient
-        for i, worker in enumerate(self._workers):
-            worker.bind(frozen, self._gradients[i] if i < len(self._gradients) else scratch)
+        for worker, gradient in zip(self._workers, self._gradients, strict=True):
+            worker.bind(frozen, gradient)
         self._bound = weights

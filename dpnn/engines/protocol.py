@@ -16,9 +16,18 @@ import numpy as np
 class Kind(IntEnum):
     """What a plan asks for."""
 
-    TRAIN = 0  # gradients of the rows of one step, training shards
-    EVALUATE = 1  # loss and metrics of all rows, validation shards; no gradients
-    MOMENTS = 2  # what Normalization needs of all rows, training shards; no gradients
+    TRAIN = 0  # gradients of the rows of one step
+    EVALUATE = 1  # loss and metrics of all rows that were held out; no gradients
+    MOMENTS = 2  # what Normalization needs of all training rows; no gradients
+
+    @property
+    def split(self) -> str:
+        """Whose rows it is about."""
+        return "validation" if self == Kind.EVALUATE else "train"
+
+    @property
+    def gradient(self) -> bool:
+        return self == Kind.TRAIN
 
 
 class Plan(NamedTuple):
@@ -95,7 +104,7 @@ class Engine(Protocol):
         """(size,) float32 for the weights, where `step` can read them without a copy."""
 
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
-        """The canonical sum over all shards of the plan's data set.
+        """The canonical sum over all shards.
 
         weights: the flat vector, read only during the call. The returned arrays are valid until
         the next call.

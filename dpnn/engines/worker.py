@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dpnn import nn
-from dpnn.data.shards import Batches, Rows, Shard
+from dpnn.data.shards import Batches, Rows, Shard, Split
 from dpnn.engines.cause import cause
 from dpnn.engines.protocol import Kind, Plan, ShardError, Sums
 from dpnn.nn.kernels.arrays import to_device, to_host
@@ -69,7 +69,7 @@ class Worker:
             Kind.EVALUATE: self._evaluate,
             Kind.MOMENTS: self._moments,
         }
-        self._cut: dict[tuple[bool, int], Batches] = {}
+        self._cut: dict[tuple[str, int], Batches] = {}
         self._more = np.empty(0, np.float32)  # the gradient of a second, third … micro batch
 
     def tail_size(self, kind: Kind) -> int:
@@ -93,13 +93,14 @@ class Worker:
         """
         if self._device:
             self.net.weights.set(self._weights)
-        batches, tail = self._batches(plan, shard, data), self._tail(plan.kind)
+        split = data[plan.kind.split]
+        batches, tail = self._batches(plan, shard, split), self._tail(plan.kind)
         if plan.kind == Kind.TRAIN:
             rows = batches.rows(plan.epoch, plan.step, plan.steps)
         else:
             rows = batches.all_rows()
-        if data.w is not None:
-            rows = rows[data.w[rows] > 0]
+        if split.w is not None:
+            rows = rows[split.w[rows] > 0]
         with np.errstate(all="ignore"):  # what is not finite is found, with its address
             flat = self._kinds[plan.kind](plan, shard, batches, rows, tail)
             self._check_finite(plan, shard, batches, rows, tail)
@@ -169,10 +170,10 @@ class Worker:
         if not self._device:
             self.net.bind(self._weights, self._gradient)
 
-    def _batches(self, plan: Plan, shard: int, data: Shard) -> Batches:
-        key = (plan.kind == Kind.EVALUATE, shard)
+    def _batches(self, plan: Plan, shard: int, data: Split) -> Batches:
+        key = (plan.kind.split, shard)
         batches = self._cut.get(key)
-        if batches is None or batches.shard is not data:
+        if batches is None or batches.split is not data:
             self._cut[key] = batches = Batches(data, self.program.seed, shard)
         return batches
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from dpnn import nn
 from dpnn.data.arrow import Spec, decode
 from dpnn.data.checks import DataError, Problem, raise_problems
-from dpnn.data.shards import as_shard
+from dpnn.data.shards import as_split
 from dpnn.models import tables
 from dpnn.models.scorer import Scorer, Sent, bound, cut, explained
 from dpnn.models.tables import Wanted
@@ -101,7 +101,7 @@ def tally_batches(
         if any(found.values()):
             continue  # the rest is only looked through
         try:
-            shard = as_shard(arrays, np.empty(0))
+            shard = as_split(arrays, np.empty(0))
             tally.add(bound(scorer, sent), shard.x, shard.y, shard.w, names)
         except ValueError as error:
             found["errors"].append(str(error))

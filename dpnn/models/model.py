@@ -14,7 +14,7 @@ from dpnn import nn
 from dpnn.data.arrays import from_arrays, numbers
 from dpnn.data.checks import raise_problems
 from dpnn.data.roles import Columns, is_frame
-from dpnn.data.shards import as_shard
+from dpnn.data.shards import as_split
 from dpnn.models import evaluation, modelfile, outputs, scoring, tables
 from dpnn.models.outputs import Output
 from dpnn.models.scorer import BATCH, Scorer, Sent, forward
@@ -115,7 +115,7 @@ class TrainedModel:
             columns = self._columns(inputs, label)
             names = tables.wanted(columns.inputs, columns.label, weight)
             arrays = _table(data, names, scorer.label_classes)
-            shard = as_shard(arrays, np.empty(0))
+            shard = as_split(arrays, np.empty(0))
         elif isinstance(data, tuple | list) and len(data) in (2, 3):
             x, y, *w = data
             if y is None:
@@ -144,7 +144,7 @@ class TrainedModel:
         names = None
         if tables.is_table(x):
             names = tables.wanted(self._columns(inputs).inputs)
-            x = as_shard(_table(x, names), np.empty(0)).x
+            x = as_split(_table(x, names), np.empty(0)).x
         elif inputs is not None:
             raise TypeError("inputs=… names the columns of a table: x is arrays already")
         elif isinstance(x, dict):

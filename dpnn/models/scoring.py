@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from dpnn.data.arrow import Spec, decode
 from dpnn.data.checks import DataError, Problem, raise_problems
-from dpnn.data.shards import as_shard
+from dpnn.data.shards import as_split
 from dpnn.models import tables
 from dpnn.models.outputs import Output
 from dpnn.models.scorer import Scorer, Sent, bound, forward
@@ -90,7 +90,7 @@ def inputs_of(arrays: dict[str, np.ndarray], problems: list[Problem]) -> Any:
         raise_problems(problems)
     except DataError as error:  # how many there are in all, no task of a lazy frame can know
         raise DataError(f"in a batch of rows, {error}") from None
-    return as_shard(arrays, np.empty(0)).x
+    return as_split(arrays, np.empty(0)).x
 
 
 def _mark(column: pa.Array) -> tuple[Any, ...]:

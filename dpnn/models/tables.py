@@ -53,7 +53,9 @@ def columns_of(data: Any, names: Iterable[str]) -> list[pa.Array]:
     found = []
     for name in names:
         if name not in known:
-            raise ValueError(f"no column {name!r} in the data{nearest(name, list(map(str, known)))}")
+            raise ValueError(
+                f"no column {name!r} in the data{nearest(name, list(map(str, known)))}"
+            )
         column = _of_series(name, data[name]) if _is_pandas(data) else data.column(name)
         chunked = isinstance(column, pa.ChunkedArray)
         found.append(_one(column) if chunked else column)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
 
+_REGISTERING = 2.0  # seconds to wait for executors that still register
 DESCRIPTION = "spark.job.description"  # a job's name in the Spark UI
 # What cleans up belongs to no group and has no tags: to cancel those may include future jobs.
 UNGROUPED = dict.fromkeys(("spark.jobGroup.id", "spark.job.interruptOnCancel", "spark.job.tags"))
@@ -40,6 +43,24 @@ def require_running(sc: SparkContext) -> None:
         stopped = True
     if stopped:
         raise RuntimeError("the Spark context was stopped beneath the fit")
+
+
+def free_slots(sc: SparkContext, wanted: int = 1, patience: float = 0.0) -> int:
+    """How many tasks can run at once; waits a little for executors that still register."""
+    end = time.monotonic() + patience
+    while True:
+        require_running(sc)
+        context: Any = sc._jsc.sc()
+        profile = context.resourceProfileManager().defaultResourceProfile()
+        slots = int(context.maxNumConcurrentTasks(profile))
+        if slots >= wanted or time.monotonic() > end:
+            return slots
+        time.sleep(0.1)
+
+
+def slots(sc: SparkContext) -> int:
+    """How many tasks can run at once; what Spark expects where no executor has come yet."""
+    return free_slots(sc, patience=_REGISTERING) or sc.defaultParallelism
 
 
 def raise_if_cancelled(error: Exception | None) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dpnn import nn
+from dpnn.data.dataset import Dataset
 from dpnn.engines.protocol import Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.nn.more import normalization
@@ -21,7 +22,6 @@ from dpnn.nn.more.tail import Tail
 from dpnn.spark.waiting import Waiting
 from dpnn.training.checkpoints import Checkpoint
 from dpnn.training.events import EngineChosen, EpochDone, FitEnded, FitStarted, StepDone, Watchers
-from dpnn.training.feed import Feed
 from dpnn.training.history import Choice
 from dpnn.training.passes import check_passes, check_weights
 from dpnn.training.runner import Runner
@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 class Fit:
     """Driver. Holds the state and the engine while a fit runs; `run` once, then `close`."""
 
-    def __init__(self, trainer: Trainer, network: nn.Network, feed: Feed, waiting: Waiting) -> None:
-        self.trainer, self.network, self.feed = trainer, network, feed
+    def __init__(
+        self, trainer: Trainer, network: nn.Network, data: Dataset, waiting: Waiting
+    ) -> None:
+        self.trainer, self.network, self.data = trainer, network, data
+        self.rows = data.rows["train"]
         program = Program(
             trainer.model,
             network.input_shape,
@@ -53,17 +56,17 @@ class Fit:
         self.update = Update(
             network.layout, trainer.optimizer, clip_norm=trainer.clip_norm, ema=trainer.ema
         )
-        batch = feed.num_rows if trainer.optimizer.full_batch else trainer.batch_size
-        self.steps = max(1, ceil(feed.num_rows / batch))
-        rows = feed.rows_of_shards
+        batch = self.rows if trainer.optimizer.full_batch else trainer.batch_size
+        self.steps = max(1, ceil(self.rows / batch))
+        rows = data.rows_of_shards
         check_passes(network, rows, self.steps, batch, trainer.micro_batch)
         self.measures = Measures.of_steps(trainer.loss, network.output_shape)
-        self.held = feed.validation is not None
+        self.held = data.has("validation")
         self.monitor = trainer.monitor or ("val_loss" if self.held else "loss")
         self.checkpoint = None
         if trainer.checkpoints is not None:
             self.checkpoint = Checkpoint(trainer.checkpoints, self._training())
-        self.runner = Runner(trainer.engine, program, feed, self._changed, waiting)
+        self.runner = Runner(trainer.engine, program, data, self._changed, waiting)
         try:
             self.state = self.update.start(self.runner.start(network.weights))
             self.watchers = self._watchers()
@@ -110,10 +113,10 @@ class Fit:
         trainer, state = self.trainer, self.state
         if self.checkpoint is not None:
             self.checkpoint.restore(state, trainer.epochs)
-        rows = {"train": self.feed.num_rows, "validation": self.feed.num_held_rows}
+        rows = {"validation": 0, **self.data.rows}
         at = (state.epoch, state.step)
         watched = None if trainer.patience is None else self.monitor
-        shards = self.feed.num_shards
+        shards = self.data.num_shards
         self.watchers(FitStarted(state, trainer.epochs, *at, self.steps, rows, shards, watched))
         self._choose(*at)
         if at == (0, 0):
@@ -138,7 +141,7 @@ class Fit:
         assert state.tail is not None
         figures = {"epoch": epoch, **self.measures.figures(Tail(state.tail), "training")}
         state.epoch, state.step, state.tail = epoch, 0, None
-        rows = round(self.feed.num_rows * (steps - first) / steps)
+        rows = round(self.rows * (steps - first) / steps)
         self.watchers(EpochDone(state, epoch, figures, rows, seconds))
 
     def _train(self, epoch: int, step: int) -> np.ndarray:
@@ -184,6 +187,6 @@ class Fit:
             **{name: nn.to_spec(getattr(trainer, name)) for name in ("model", "loss", "optimizer")},
             **{name: getattr(trainer, name) for name in names},
             "input_shape": self.network.input_shape,
-            "rows": self.feed.rows_of_shards,
-            "data": self.feed.checksum,
+            "rows": self.data.rows_of_shards,
+            "data": self.data.checksum,
         }

@@ -7,11 +7,11 @@ from time import perf_counter
 
 import numpy as np
 
+from dpnn.data.dataset import Dataset
 from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import Costs, Engine, EngineUnavailable, Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.spark.waiting import Waiting
-from dpnn.training.feed import Feed
 
 _STEPS = {Kind.TRAIN: "a step", Kind.EVALUATE: "the evaluation", Kind.MOMENTS: "the first pass"}
 
@@ -28,11 +28,11 @@ class Runner:
         self,
         name: str,
         program: Program,
-        feed: Feed,
+        dataset: Dataset,
         changed: Callable[[Plan], None],
         waiting: Waiting,
     ) -> None:
-        self._program, self._feed, self._changed = program, feed, changed
+        self._program, self._dataset, self._changed = program, dataset, changed
         self._waiting = waiting
         self.seconds = self.updating = 0.0
         self._engine: Engine
@@ -72,6 +72,4 @@ class Runner:
         self._engine.close()
 
     def _open(self, name: str) -> None:
-        self._engine, self.engine, self.reason = open_engine(
-            name, self._program, self._feed.train, self._feed.validation
-        )
+        self._engine, self.engine, self.reason = open_engine(name, self._program, self._dataset)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dpnn import nn
-from dpnn.data.roles import Columns
+from dpnn.data.dataset import Dataset
+from dpnn.data.roles import is_frame
 from dpnn.models.model import TrainedModel
 from dpnn.nn.core.fields import is_number
 from dpnn.nn.core.spec import plain
 from dpnn.nn.more import checks, normalization
 from dpnn.spark.waiting import Waiting
+from dpnn.training.checks import check_labels
 from dpnn.training.events import handlers
-from dpnn.training.feed import Feed, feed
 from dpnn.training.loop import Fit
 from dpnn.training.result import Result
 from dpnn.training.watchers.progress import say
@@ -108,51 +109,55 @@ class Trainer:
     ) -> Result:
         """Train from fresh weights.
 
-        data        a Spark DataFrame, or NumPy arrays (X, y) or (X, y, row weights)
-        inputs      a column, a list of columns, or {input: column or columns}
-        validation  like data; or the name of a column of it, true = validation
-        num_shards  slices of the training set (default: one a slot or core). The weights hang on
-                    it, and on nothing else of the cluster
+        data        a Spark DataFrame, or NumPy arrays (X, y) or (X, y, row weights); or a Dataset
+                    of them, which stays open
+        inputs, label, weight, validation, num_shards    as of a Dataset
 
         ValueError and TypeError name what does not fit; ShardError what went wrong in a task.
         """
-        num_shards = plain(num_shards)
-        if num_shards is not None and (not isinstance(num_shards, int) or num_shards < 1):
-            raise ValueError(f"num_shards must be a whole number from 1, got {num_shards!r}")
-        named = inputs is not None or label is not None or weight is not None
-        columns = Columns(inputs, label or "", weight) if named else None
-        on_spark = self.engine in ("job", "resident")
+        told = (inputs, label, weight, validation, num_shards)
         with Waiting(None if self.progress is False else say) as waiting:
+            if isinstance(data, Dataset):
+                if any(one is not None for one in told):
+                    raise TypeError("a Dataset knows its columns, splits and shards: give it alone")
+                return self._fit(data, waiting)
+            shards = self._slots(data) if num_shards is None else num_shards
             with waiting.over("reading the data"):
-                source = feed(data, columns, validation, num_shards, spark=on_spark)
-            try:
-                if self.engine == "local":
-                    source = source.fetched()
-                return self._fit(source, waiting)
-            finally:
-                source.close()
+                made = Dataset(data, *told[:4], shards)
+            with made:
+                return self._fit(made, waiting)
 
-    def _fit(self, source: Feed, waiting: Waiting) -> Result:
-        network = _built(self, source.input_shape)
+    def _fit(self, data: Dataset, waiting: Waiting) -> Result:
+        network = _built(self, data.input_shape)
         checks.check(network, self.loss)
         normalization.check(network.context)
-        source.check(network, self.loss)
-        fit = Fit(self, network, source, waiting)
+        check_labels(data, network, self.loss)
+        fit = Fit(self, network, data, waiting)
         try:
             state = fit.run()
             network.bind(state.kept.copy())
         finally:
             fit.close()
-        model = TrainedModel(network, self.loss, source.columns, source.source)
+        model = TrainedModel(network, self.loss, data.columns, data.source)
         return Result(
             model,
             state.history,
             fit.runner.engine,
-            source.num_shards,
+            data.num_shards,
             state.kept_epoch,
             tuple(state.history.engines),
             state.stopped,
         )
+
+    def _slots(self, data: Any) -> int | None:
+        """How many shards arrays are cut into, where an engine on Spark takes them."""
+        if is_frame(data) or self.engine not in ("job", "resident"):
+            return None
+        from pyspark.sql import SparkSession
+
+        from dpnn.spark.jobs import slots
+
+        return slots(SparkSession.builder.getOrCreate().sparkContext)
 
 
 def _built(trainer: Trainer, shape: Any) -> nn.Network:

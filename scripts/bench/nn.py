@@ -27,7 +27,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dpnn import nn
-from dpnn.data.shards import Shard
+from dpnn.data.shards import Shard, Split
 from dpnn.engines.protocol import Kind, Plan
 from dpnn.engines.resident.member import Member, Ticket
 from dpnn.engines.resident.root import Root
@@ -171,10 +171,10 @@ class SharedStep:
     def __init__(self, step: Step, row: Row, tasks: int) -> None:
         net = step.net
         self.roster = Roster("127.0.0.1", new_secret())
-        self.root = Root(self.roster, (tasks, 0), patience=60)
+        self.root = Root(self.roster, tasks, patience=60)
         self.roster.begin(1, tasks)
         program = Program(net.layer, net.input_shape, step.loss)
-        ticket = Ticket(self.roster.address, self.roster.secret, 1, tasks, 0)
+        ticket = Ticket(self.roster.address, self.roster.secret, 1, tasks)
         spawn = multiprocessing.get_context("spawn")  # no fork: torch has threads
         self.processes = [
             spawn.Process(target=serve, args=(ticket, i, program, shard(step, row, i, tasks)))
@@ -209,13 +209,13 @@ def shard(step: Step, row: Row, index: int, count: int) -> Shard:
     some = slice(row.batch * index // count, row.batch * (index + 1) // count)
     y = step.y[some]
     x = {n: a[some] for n, a in step.x.items()} if isinstance(step.x, dict) else step.x[some]
-    return Shard(x, y, None, np.arange(len(y)))
+    return {"train": Split(x, y, None, np.arange(len(y)))}
 
 
 def serve(ticket: Ticket, place: int, program: Program, held: Shard) -> None:
     """A task's process."""
     with threadpool_limits(1, user_api="blas"):
-        Member(ticket, place, 0, Worker(program), {place: held}, {}).serve()
+        Member(ticket, place, 0, Worker(program), {place: held}).serve()
 
 
 def in_turns(sides: list[Callable[[], None]], seconds: float, clock: Clock) -> list[float]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dpnn.data.arrays import from_arrays, input_shape
+from dpnn.data.arrays import from_arrays
 from dpnn.data.checks import DataError
 
 X = np.arange(60, dtype=np.float64).reshape(20, 3)
@@ -28,7 +28,7 @@ def test_dtypes_stay_compact():
     }  # fmt: skip
     assert s.y.dtype == Y.dtype
     assert s.w.dtype == np.float32
-    assert input_shape([s]) == {"f": (3,), "u": (3,), "b": (3,), "h": (3,)}
+    assert {k: v.shape for k, v in s.x.items()} == dict.fromkeys("fubh", (20, 3))
 
 
 def test_more_shards_than_rows_leaves_empty_ones():

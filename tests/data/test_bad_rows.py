@@ -9,10 +9,7 @@ from pyspark.sql import functions as F
 
 from dpnn import Trainer, nn
 from dpnn.data.checks import DataError
-from dpnn.data.columns import split_by_indicator
 from dpnn.data.ingest import ingest
-from dpnn.data.spark_shards import SourceChanged
-from dpnn.training.feed import Feed, _check_split
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +78,7 @@ def test_bad_rows_leave_no_files(df):
     assert not set(root.glob("dpnn-*")) & {Path(h.path).parent for h in shards.handles}
 
 
-def test_bad_labels_and_weights(df):
-    with pytest.raises(DataError, match=r"'label' has 12 values that are no class .* 0 to 6, e.g"):
-        ingest(df, "good", "label", num_classes=7)
-    with pytest.raises(DataError, match="'half' has 20 values that are no class"):
-        ingest(df, "good", "half", num_classes=100)
+def test_bad_weights(df):
     with pytest.raises(DataError, match=r"'weight' has 3 negative weights, e.g. -3"):
         ingest(df, "good", "label", "weight")
 
@@ -125,50 +118,64 @@ def test_a_count_of_shards_below_one(df):
         ingest(df, "good", "label", num_shards=0)
 
 
+def splits(shards):
+    """The first input of all rows of each split."""
+    found = {}
+    for shard in shards.fetch().shards:
+        for split, rows in shard.items():
+            found.setdefault(split, []).extend(rows.x.reshape(rows.rows, -1)[:, 0].tolist())
+    return {split: sorted(values) for split, values in found.items()}
+
+
 @pytest.mark.parametrize(
     "held", ["good > 30", "string(good > 30)", "int(good > 30)", "nullif(good > 30, false)"]
 )
 def test_validation_indicator(df, held):
-    train, held = split_by_indicator(df.selectExpr("good", f"{held} as held"), "held")
-    assert (train.count(), held.count()) == (31, 9)
+    frame = df.selectExpr("good", "label", f"{held} as held")
+    with ingest(frame, "good", "label", num_shards=2, validation="held") as shards:
+        found = splits(shards)
+    assert found == {"train": list(range(31)), "validation": list(range(31, 40))}
 
 
-@pytest.mark.parametrize("held", ["if(good > 30, 'val', 'train')", "cast(good as int)"])
-def test_an_indicator_that_is_neither_true_nor_false(df, held):
-    with pytest.raises(ValueError, match=r"indicator 'held' has ('train'|2), expected true or fal"):
-        split_by_indicator(df.selectExpr("good", f"{held} as held"), "held")
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ("if(good > 30, 'val', 'train')", r"'held' has 40 values that are neither .* e.g. 'train'"),
+        ("cast(good as int)", r"'held' has 38 values that are neither true nor false, e.g. '10'"),
+    ],
+)
+def test_an_indicator_that_is_neither_true_nor_false(df, held, told):
+    frame = df.selectExpr("good", f"{held} as held")
+    with pytest.raises(DataError, match=told) as error:
+        ingest(frame, "good", num_shards=2, validation="held")
+    assert "\n" not in str(error.value)
+
+
+def test_an_indicator_that_leaves_a_split_empty(df):
+    for held, told in (("true", "^training: the indicator 'held'"), ("false", "^validation: the")):
+        with pytest.raises(DataError, match=told):
+            ingest(df.selectExpr("good", f"{held} as held"), "good", validation="held")
 
 
 def test_a_partition_column_as_indicator(df, tmp_path):
     frame = df.selectExpr("good", "good > 30 as held")
     frame.write.partitionBy("held").parquet(str(tmp_path / "p"))
     again = df.sparkSession.read.parquet(str(tmp_path / "p"))
-    train, held = split_by_indicator(again, "held")
-    assert (train.count(), held.count()) == (31, 9)
+    with ingest(again, "good", num_shards=2, validation="held") as shards:
+        assert [len(rows) for rows in splits(shards).values()] == [31, 9]
 
 
-def test_an_indicator_that_is_another_at_each_read(df):
+def test_an_indicator_that_changes_its_mind_loses_and_doubles_no_row(df):
+    """Each row is asked once, where it is: it lands in one split, whatever the next answer."""
     toss = F.udf(lambda: random.random() < 0.5, "boolean")
-    columns = {"inputs": ["good"], "label": "label", "validation": "held", "num_shards": 2}
-    trainer = Trainer(nn.Dense(10), nn.SoftmaxCrossEntropy(), epochs=1, progress=False)
-    many = df.crossJoin(df.sparkSession.range(50)).select("good", "label")
-    for told in (toss, toss.asNondeterministic()):  # Spark believes the first to be deterministic
-        with pytest.raises(SourceChanged, match=r"up the data: column 'held' is another at each"):
-            trainer.fit(many.withColumn("held", told()), **columns)
-    assert trainer.fit(many.withColumn("held", F.rand(1) < 0.5), **columns).num_shards == 2
-
-
-def test_a_split_is_judged_by_its_rows_not_by_their_number(df):
-    named, rows = ("good", "label", None), df.select("good", "label")
-    whole = rows.withColumn("held", F.udf(lambda: True, "boolean").asNondeterministic()())
-    with (
-        ingest(rows.where("good < 20"), *named, 2) as train,
-        ingest(rows.where("good >= 20"), *named, 2) as rest,
-        ingest(rows.where("good between 10 and 29"), *named, 2) as twice,
-    ):
-        _check_split(Feed(train, rest), whole, "held", named)
-        with pytest.raises(SourceChanged, match="20 training and 20 validation rows do not"):
-            _check_split(Feed(train, twice), whole, "held", named)
+    rows = df.sparkSession.range(400, numPartitions=3)
+    expressions = (toss(), toss.asNondeterministic()(), F.rand() < 0.5)
+    random_rdd = rows.rdd.map(lambda row: (row.id, random.random() < 0.5)).toDF(["id", "held"])
+    for frame in (*(rows.withColumn("held", e) for e in expressions), random_rdd):
+        with ingest(frame, "id", num_shards=3, validation="held") as shards:
+            found = splits(shards)
+        assert sorted(found["train"] + found["validation"]) == list(range(400))
+        assert 100 < len(found["validation"]) < 300
 
 
 def test_errors_say_which_data_they_are_of(df):
@@ -186,4 +193,4 @@ def test_errors_say_which_data_they_are_of(df):
 
 def test_an_indicator_of_another_type(df):
     with pytest.raises(ValueError, match="indicator 'good' is double, expected boolean"):
-        split_by_indicator(df, "good")
+        ingest(df, "one", validation="good")

@@ -6,6 +6,7 @@ from pyspark.ml.linalg import Vectors
 from pyspark.sql import functions as F
 
 from dpnn.data.arrays import from_arrays
+from dpnn.data.dataset import _row_shape
 from dpnn.data.ingest import ingest
 
 ROWS = 90
@@ -31,9 +32,18 @@ def df(spark_session):
     )
 
 
+def rows_of(local):
+    """The training rows of each shard."""
+    return [shard["train"] for shard in local.shards]
+
+
+def input_shape(shards):
+    return _row_shape(shards.facts["train"].layout)
+
+
 def by_id(shards, name="x"):
     """All rows over all shards, sorted by their first value."""
-    rows = np.concatenate([getattr(s, name) for s in shards])
+    rows = np.concatenate([getattr(s, name) for s in rows_of(shards)])
     return rows[np.argsort(rows.reshape(len(rows), -1)[:, 0], kind="stable")]
 
 
@@ -45,10 +55,10 @@ def test_same_shards_as_arrays_of_the_same_rows(df, num_shards, partitions):
     ids = np.arange(ROWS, dtype=np.int32)
     expected = from_arrays(local, ids % 10, ids + 1.0, num_shards=num_shards)
     with ingest(frame, ["flt", "dbl"], "label", "weight", num_shards) as shards:
-        assert shards.rows == ROWS
-        assert shards.input_shape == (2,)
-        assert shards.labels == (0, 9, None)
-        found = shards.fetch()
+        assert sum(shards.facts["train"].rows) == ROWS
+        assert input_shape(shards) == (2,)
+        assert shards.facts["train"].labels == (0, 9, None)
+        found = rows_of(shards.fetch())
     assert len(found) == num_shards
     for a, b in zip(expected, found, strict=True):
         for name in ("x", "y", "w"):
@@ -79,7 +89,7 @@ IDS = np.arange(ROWS)
 def test_columns(df, inputs, dtype, expected):
     with ingest(df, inputs, "label", num_shards=2) as shards:
         found = by_id(shards.fetch())
-        assert shards.input_shape == expected.shape[1:]
+        assert input_shape(shards) == expected.shape[1:]
     assert found.dtype == dtype
     order = np.lexsort(found.reshape(ROWS, -1).T[::-1])
     np.testing.assert_array_equal(found[order], expected.astype(dtype))
@@ -87,8 +97,8 @@ def test_columns(df, inputs, dtype, expected):
 
 def test_nested_arrays_keep_their_shape(df):
     with ingest(df, "nested", num_shards=2) as shards:
-        assert shards.input_shape == (3, 2)
-        assert shards.labels is None
+        assert input_shape(shards) == (3, 2)
+        assert shards.facts["train"].labels is None
         found = by_id(shards.fetch())
     np.testing.assert_array_equal(found[7], [[7, 1], [2, 7], [3, 4]])
 
@@ -112,8 +122,8 @@ def test_vectors_dense_and_sparse(spark_session):
 def test_several_inputs_by_name(df):
     inputs = {"num": ["dbl", "flt"], "id": "id"}
     with ingest(df, inputs, "label", num_shards=3) as shards:
-        assert shards.input_shape == {"num": (2,), "id": ()}
-        (s, *_) = shards.fetch()
+        assert input_shape(shards) == {"num": (2,), "id": ()}
+        (s, *_) = rows_of(shards.fetch())
     np.testing.assert_array_equal(s.x["num"][:, 1], s.x["id"])
     np.testing.assert_array_equal(s.y, s.x["id"] % 10)
 
@@ -123,20 +133,20 @@ def test_large_variable_width_types(df, pieces):
     """Spark may be told to use 64-bit offsets in Arrow: not a row may be lost."""
     conf = df.sparkSession.conf
     with ingest(df.repartition(pieces), ["id", "tiny"], "label", num_shards=2) as shards:
-        expected = [shard.x[shard.order].tolist() for shard in shards.fetch()]
+        expected = [shard.x[shard.order].tolist() for shard in rows_of(shards.fetch())]
     conf.set("spark.sql.execution.arrow.useLargeVarTypes", "true")
     try:
         with ingest(df.repartition(pieces), ["id", "tiny"], "label", num_shards=2) as shards:
-            assert shards.rows == ROWS
-            assert [shard.x[shard.order].tolist() for shard in shards.fetch()] == expected
+            assert sum(shards.facts["train"].rows) == ROWS
+            assert [shard.x[shard.order].tolist() for shard in rows_of(shards.fetch())] == expected
     finally:
         conf.unset("spark.sql.execution.arrow.useLargeVarTypes")
 
 
 def test_input_names_that_no_file_could_have(df):
     with ingest(df, {"a/b": ["id"], "..": ["tiny"], "A/b": ["flt"]}, "label", None, 2) as shards:
-        assert shards.input_shape == {"a/b": (1,), "..": (1,), "A/b": (1,)}
-        found = np.concatenate([shard.x["a/b"] for shard in shards.fetch()])
+        assert input_shape(shards) == {"a/b": (1,), "..": (1,), "A/b": (1,)}
+        found = np.concatenate([shard.x["a/b"] for shard in rows_of(shards.fetch())])
     assert sorted(found[:, 0]) == list(range(ROWS))
 
 
@@ -147,7 +157,7 @@ def test_handles_lie_in_shard_order_empty_ones_too(df):
         assert shards.rdd.map(lambda h: (h.shard, h.rows)).collect() == [
             (h.shard, h.rows) for h in shards.handles
         ]
-        assert all(s.x.dtype == np.float32 for s in shards.fetch())
+        assert all(s.x.dtype == np.float32 for s in rows_of(shards.fetch()))
 
 
 def test_default_is_one_shard_a_slot(df, spark_session):
@@ -157,7 +167,7 @@ def test_default_is_one_shard_a_slot(df, spark_session):
 
 def test_shards_are_read_only_and_outlive_close(df):
     with ingest(df, "arr", "label", num_shards=1) as shards:
-        (s,) = shards.fetch()
+        (s,) = rows_of(shards.fetch())
         with pytest.raises(ValueError, match="read-only"):
             s.x[0] = 1
     assert s.x.sum() == 3 * IDS.sum() + 3 * ROWS
@@ -166,9 +176,9 @@ def test_shards_are_read_only_and_outlive_close(df):
 def test_shards_of_other_hosts_are_brought_to_the_driver(df, monkeypatch):
     inputs = {"num": ["dbl", "flt"], "id": "id"}
     with ingest(df, inputs, "label", "weight", num_shards=3) as shards:
-        mapped = shards.fetch()
+        mapped = rows_of(shards.fetch())
         monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
-        brought = shards.fetch()
+        brought = rows_of(shards.fetch())
     for a, b in zip(mapped, brought, strict=True):
         assert a.x.keys() == b.x.keys()
         np.testing.assert_array_equal(a.x["num"], b.x["num"])

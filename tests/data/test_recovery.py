@@ -19,7 +19,7 @@ from dpnn.spark.source import read
 
 
 def column_sum(handle) -> float:
-    return float(open_shard(handle).x.sum())
+    return float(open_shard(handle)["train"].x.sum())
 
 
 @pytest.fixture
@@ -33,6 +33,12 @@ def sums(shards) -> list[float]:
     return shards.guarded(lambda: shards.rdd.map(column_sum).collect())
 
 
+def overwrite(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[8:16] = b"\xff" * 8
+    path.write_bytes(data)
+
+
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4])
 
@@ -41,12 +47,12 @@ def truncate(path: Path) -> None:
     "harm",
     [
         shutil.rmtree,
-        lambda d: (d / "complete").unlink(),
-        lambda d: (d / "complete").write_text("25 0123456789abcdef\n"),
-        lambda d: truncate(d / "x"),
-        lambda d: (d / "order").unlink(),
+        lambda d: truncate(d / "train/x"),
+        lambda d: (d / "train/order").unlink(),
+        lambda d: overwrite(d / "train/x"),
+        lambda d: overwrite(d / "train/order"),
     ],
-    ids=["gone", "unsealed", "foreign", "truncated", "no order"],
+    ids=["gone", "truncated", "no order", "damaged", "order damaged"],
 )
 def test_a_lost_file_is_made_again(shards, harm):
     before, first = sums(shards), {h.shard: h for h in shards.handles}
@@ -57,7 +63,7 @@ def test_a_lost_file_is_made_again(shards, harm):
     now = {h.shard: h for h in shards.handles}
     assert now[2].path != first[2].path
     assert [now[s].path for s in (0, 1, 3)] == [first[s].path for s in (0, 1, 3)]
-    assert [h.checksum for h in shards.handles] == [h.checksum for h in first.values()]
+    assert [h.pieces for h in shards.handles] == [h.pieces for h in first.values()]
 
 
 def test_repair_of_whole_shards_does_nothing(shards):
@@ -147,7 +153,7 @@ def test_small_arrays_keep_no_file_open(shards):
     before = len(list(Path("/proc/self/fd").iterdir()))
     held = [open_shard(handle) for handle in shards.handles]
     assert len(list(Path("/proc/self/fd").iterdir())) == before
-    assert not any(shard.x.flags.writeable for shard in held)
+    assert not any(shard["train"].x.flags.writeable for shard in held)
 
 
 def test_too_many_open_files_are_no_lost_shard(shards, monkeypatch):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from dpnn.data.shards import Batches, Shard, as_shard, step_rows
+from dpnn.data.shards import Batches, Split, as_split, step_rows
 
 
-def shard(n: int, inputs: bool = False) -> Shard:
+def shard(n: int, inputs: bool = False) -> Split:
     rng = np.random.default_rng(n)
     x = rng.integers(0, 255, (n, 4)).astype(np.uint8)
     named = {"x.a": x, "x.b": x[:, 0].astype(np.float32)} if inputs else {"x": x}
-    return as_shard({**named, "y": np.arange(n), "w": np.ones(n, np.float32)}, rng.permutation(n))
+    return as_split({**named, "y": np.arange(n), "w": np.ones(n, np.float32)}, rng.permutation(n))
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 100])
@@ -38,7 +38,7 @@ def test_rows_in_another_file_order_give_the_same_batches():
     data = shard(30)
     moved = np.random.default_rng(9).permutation(30)
     where = np.argsort(moved)
-    other = Shard(data.x[moved], data.y[moved], data.w[moved], where[data.order])
+    other = Split(data.x[moved], data.y[moved], data.w[moved], where[data.order])
     a, b = Batches(data, 5, 2), Batches(other, 5, 2)
     for t in range(4):
         np.testing.assert_array_equal(a.take(a.rows(1, t, 4)).x, b.take(b.rows(1, t, 4)).x)

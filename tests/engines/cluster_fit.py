@@ -85,12 +85,12 @@ KILLS = {
 def scenario(spark: SparkSession, name: str) -> dict:
     """name: engine/shards/kills, such as "resident/3/worker"."""
     engine_name, count, kills = name.split("/")
-    with shards(spark, int(count)) as data, shards(spark, 3) as validation:
+    with shards(spark, int(count)) as data:
         reason = choose(data)
-        expected, tails = locally(data, validation)
+        expected, tails = locally(data)
         kind = ResidentEngine if engine_name == "resident" else JobEngine
         start = time.monotonic()
-        engine = kind(PROGRAM, data, validation)
+        engine = kind(PROGRAM, data)
         try:
             before = Kills(engine, KILLS[kills]) if engine_name == "resident" else None
             weights, found = train(engine, before=before)

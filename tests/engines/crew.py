@@ -77,8 +77,7 @@ class Crew:
     def __init__(
         self,
         size: int,
-        train: Sequence[Sequence[int]],
-        validation: Sequence[Sequence[int]] | None = None,
+        shards: Sequence[Sequence[int]],
         *,
         share: bool | Sequence[bool] = True,
         hosts: Sequence[str] | None = None,
@@ -91,27 +90,25 @@ class Crew:
         inside: Sequence[Sequence[str]] | None = None,
         **options: Any,
     ) -> None:
-        self.size, self.train = size, [list(part) for part in train]
-        self.validation = [list(part) for part in validation or [[]] * len(train)]
-        counts = sum(map(len, self.train)), sum(map(len, self.validation))
+        self.size, self.shards = size, [list(part) for part in shards]
+        self.count = sum(map(len, self.shards))
         self.secret = new_secret()
         self.roster = Roster(bind, self.secret)
-        self.root = Root(self.roster, counts, patience=patience, **options)
+        self.root = Root(self.roster, self.count, patience=patience, **options)
         self.hosts, self.delay, self.idle, self.tail = hosts, delay, idle, tail
-        self.share = [share] * len(train) if isinstance(share, bool) else list(share)
+        self.share = [share] * len(shards) if isinstance(share, bool) else list(share)
         self.revive, self.patience = revive, patience
-        self.counts = counts
         self.pids: dict[int, int] = {}
-        self.attempts = dict.fromkeys(range(len(train)), 0)
-        commands = [tuple(command) for command in inside or [()] * len(train)]
+        self.attempts = dict.fromkeys(range(len(shards)), 0)
+        commands = [tuple(command) for command in inside or [()] * len(shards)]
         nurseries = {command: _Nursery(command) for command in set(commands)}
         self._nurseries = [nurseries[command] for command in commands]
-        self.roster.begin(1, len(train))
+        self.roster.begin(1, len(shards))
         self.weights = self.root.allocate(size)
         self.weights[:] = np.random.default_rng(0).standard_normal(size, np.float32)
 
     def __enter__(self) -> Crew:
-        for place in range(len(self.train)):
+        for place in range(len(self.shards)):
             self.start(place)
         return self
 
@@ -127,9 +124,8 @@ class Crew:
             "secret": self.secret.hex(),
             "place": place,
             "attempt": self.attempts[place],
-            "train": self.train[place],
-            "validation": self.validation[place],
-            "counts": self.counts,
+            "shards": self.shards[place],
+            "count": self.count,
             "size": self.size,
             "share": self.share[place],
             "host": self.hosts[place] if self.hosts else None,
@@ -148,7 +144,7 @@ class Crew:
         end = time.monotonic() + 20.0
         started = set()
         while not self.roster.complete:
-            for place in range(len(self.train)):
+            for place in range(len(self.shards)):
                 gone = place not in self.roster.seats and not alive(self.pids[place])
                 if self.revive and gone and place not in started:
                     self.start(place)
@@ -217,15 +213,15 @@ def serve(spec: dict[str, Any]) -> None:
         (host, port),
         bytes.fromhex(spec["secret"]),
         1,
-        *spec["counts"],
+        spec["count"],
         share=spec["share"],
         patience=spec["patience"],
         local=spec["host"],
     )
     worker = FakeWorker(spec["size"], spec["delay"], spec["idle"], spec["tail"])
-    shards = [dict.fromkeys(spec[key]) for key in ("train", "validation")]
+    shards = dict.fromkeys(spec["shards"])
     try:
-        member.Member(ticket, spec["place"], spec["attempt"], worker, *shards).serve()
+        member.Member(ticket, spec["place"], spec["attempt"], worker, shards).serve()
     except ConnectionError:
         os._exit(1)
 

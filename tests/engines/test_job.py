@@ -38,14 +38,10 @@ def opened(frames):
     held = []
 
     def open_both(rows=97, num_shards=3, model=MODEL):
-        train = ingest(frames[rows], "x", "y", num_shards=num_shards)
-        validation = ingest(frames[97], "x", "y", num_shards=num_shards)
+        shards = ingest(frames[rows], "x", "y", num_shards=num_shards, validation=frames[97])
         program = Program(model, (5,), nn.SoftmaxCrossEntropy(), seed=3)
-        engines = (
-            JobEngine(program, train, validation),
-            LocalEngine(program, train.fetch(), validation.fetch()),
-        )
-        held.extend([*engines, train, validation])
+        engines = JobEngine(program, shards), LocalEngine(program, shards.fetch().shards)
+        held.extend([*engines, shards])
         return engines
 
     yield open_both
@@ -83,7 +79,7 @@ def test_same_bits_as_local(opened, rows, num_shards):
     """97 rows never divide evenly; of 8 shards of 6 rows some are empty."""
     job, local = opened(rows, num_shards)
     if rows == 6:
-        assert num_shards != 8 or 0 in [h.rows for h in job._data[Kind.TRAIN].handles]
+        assert num_shards != 8 or 0 in job._shards.facts["train"].rows
     assert_same(walk(job), walk(local))
 
 
@@ -184,7 +180,7 @@ def test_a_layers_own_oserror_is_one_line(opened):
 
 def test_lost_file_is_made_again(opened):
     job, local = opened(97, 3)
-    shards = job._data[Kind.TRAIN]
+    shards = job._shards
     lost = Path(shards.handles[1].path)
     shutil.rmtree(shards.handles[1].path)
     assert_same(walk(job, epochs=1), walk(local, epochs=1))

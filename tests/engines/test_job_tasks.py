@@ -2,13 +2,14 @@
 
 import io
 import pickle
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from dpnn import nn
-from dpnn.data.files import Handle, ShardWriter
+from dpnn.data.files import ShardWriter
 from dpnn.engines import job_tasks
 from dpnn.engines.job_frames import FRAME, Frames, KeyedFrames, Part
 from dpnn.engines.job_tasks import combine, compute, receive
@@ -157,10 +158,9 @@ def handle(tmp_path, monkeypatch):
     monkeypatch.setattr(job_tasks, "_seats", {})
     writer = ShardWriter("test", 0)
     x, y = np.ones((4, 2), np.float32), np.zeros(4, np.int32)
-    writer.append(np.arange(4, dtype=np.uint64), {"x": memoryview(x), "y": memoryview(y)})
+    writer.append("train", np.arange(4, dtype=np.uint64), {"x": x.reshape(-1), "y": y})
     made = writer.close()
-    layout = (("x", "<f4", (2,)), ("y", "<i4", ()))
-    return Handle(made.shard, made.rows, made.checksum, made.path, made.host, layout)
+    return replace(made, layouts={"train": (("x", "<f4", (2,)), ("y", "<i4", ()))})
 
 
 def run(handle, layer, weights=None, version=1):
@@ -215,6 +215,6 @@ def test_seats_are_few(handle):
 
 
 def test_missing_file_is_a_value(handle):
-    kind, line, _ = run(Handle(0, 4, 1, "/nowhere", "here"), nn.Dense(3)).error
+    kind, line, _ = run(replace(handle, path="/nowhere", host="here"), nn.Dense(3)).error
     assert kind == "MissingShard"
     assert line.startswith("shard 0 of 4 rows, written on here at /nowhere, is not whole")

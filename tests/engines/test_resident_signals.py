@@ -49,4 +49,4 @@ def test_a_signal_ends_everything(number, tmp_path):
     assert not any(map(alive, workers))
     assert set(Path("/dev/shm").iterdir()) <= shared
     if number == signal.SIGINT:
-        assert not list(tmp_path.rglob("complete"))  # the shards' files went with Spark
+        assert not list(tmp_path.rglob("order"))  # the shards' files went with Spark

@@ -32,7 +32,7 @@ def shards(spark, num_shards, rows=ROWS):
     x = rng.standard_normal((rows, 5)).astype(np.float32)
     table = [(row.tolist(), int(np.abs(row).argmax() % 3)) for row in x]
     df = spark.createDataFrame(table, "x array<float>, y int")
-    return ingest(df, "x", "y", num_shards=num_shards)
+    return ingest(df, "x", "y", num_shards=num_shards, validation=0.2)
 
 
 def train(engine, steps=STEPS, before=None):
@@ -52,8 +52,8 @@ def train(engine, steps=STEPS, before=None):
     return weights.copy(), tails
 
 
-def locally(data, validation, **options):
-    engine = LocalEngine(PROGRAM, data.fetch(), validation.fetch())
+def locally(data, **options):
+    engine = LocalEngine(PROGRAM, data.fetch().shards)
     try:
         return train(engine, **options)
     finally:
@@ -91,13 +91,12 @@ def data(spark_session):
 
 @pytest.mark.parametrize("num_shards", [1, 2, 3, 5, 8])
 def test_same_bits(data, num_shards):
-    validation = data[3]
-    engine = ResidentEngine(PROGRAM, data[num_shards], validation)
+    engine = ResidentEngine(PROGRAM, data[num_shards])
     try:
         weights, tails = train(engine)
     finally:
         engine.close()
-    expected, expected_tails = locally(data[num_shards], validation)
+    expected, expected_tails = locally(data[num_shards])
     assert np.array_equal(weights, expected)
     assert tails == expected_tails
 
@@ -117,7 +116,7 @@ def test_nothing_is_left_and_workers_are_kept(data, job_listing):
 
 def test_a_killed_worker_costs_a_submission(data):
     """local[2] fails the whole job when a Python worker dies: it is sent again from the step."""
-    engine = ResidentEngine(PROGRAM, data[3], data[2])
+    engine = ResidentEngine(PROGRAM, data[3])
 
     def kill(step, weights):
         if step in (2, 5):
@@ -128,7 +127,7 @@ def test_a_killed_worker_costs_a_submission(data):
         assert engine._run == 3
     finally:
         engine.close()
-    expected, expected_tails = locally(data[3], data[2])
+    expected, expected_tails = locally(data[3])
     assert np.array_equal(weights, expected)
     assert tails == expected_tails
 
@@ -151,7 +150,9 @@ def test_non_finite_is_one_line_and_the_engine_goes_on(data):
         with pytest.raises(ShardError, match="non-finite loss at epoch 0 step 0 shard 0"):
             engine.step(weights, Plan(Kind.TRAIN, 0, 0, 4))
         weights[:] = 0
-        assert engine.step(weights, Plan(Kind.TRAIN, 0, 0, 1)).tail[1] == ROWS
+        assert engine.step(weights, Plan(Kind.TRAIN, 0, 0, 1)).tail[1] == sum(
+            data[3].facts["train"].rows
+        )
         assert engine._run == 1
     finally:
         engine.close()
@@ -159,7 +160,7 @@ def test_non_finite_is_one_line_and_the_engine_goes_on(data):
 
 def test_lost_files_are_made_again(spark_session):
     with shards(spark_session, 2) as data:
-        for file in Path(data.handles[1].path).iterdir():
+        for file in Path(data.handles[1].path).glob("*/*"):
             file.unlink()
         engine = ResidentEngine(PROGRAM, data)
         try:
@@ -170,7 +171,7 @@ def test_lost_files_are_made_again(spark_session):
 
 
 def test_a_cancelled_job_is_not_sent_again(data, spark_context):
-    engine = ResidentEngine(PROGRAM, data[2], data[3])
+    engine = ResidentEngine(PROGRAM, data[2])
 
     def cancel(step, weights):
         if step == 2:
@@ -195,11 +196,12 @@ def test_addresses_as_sockets_want_them(host, bare):
 
 def test_auto_takes_the_job_engine_where_the_driver_cannot_listen(data, monkeypatch):
     monkeypatch.setattr("dpnn.engines.resident.engine.own_address", lambda sc: ("192.0.2.1", ""))
-    engine, name, why = open_engine("auto", PROGRAM, data[2], None)
+    dataset = SimpleNamespace(in_process=False, spark=lambda: data[2])
+    engine, name, why = open_engine("auto", PROGRAM, dataset)
     engine.close()
     assert (name, "can't listen" in why) == ("job", True)
     with pytest.raises(OSError, match="assign requested address"):
-        open_engine("resident", PROGRAM, data[2], None)
+        open_engine("resident", PROGRAM, dataset)
 
 
 def test_tasks_that_never_come(data):

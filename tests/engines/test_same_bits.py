@@ -125,7 +125,8 @@ def test_blas_keeps_to_one_thread_while_an_engine_is_open():
     before = blas_threads()
 
     def made():
-        return LocalEngine(program, from_arrays(x, np.zeros(9, np.int32), num_shards=2))
+        parts = from_arrays(x, np.zeros(9, np.int32), num_shards=2)
+        return LocalEngine(program, [{"train": part} for part in parts])
 
     first = made()
     with ThreadPoolExecutor() as pool:

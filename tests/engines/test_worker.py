@@ -19,6 +19,10 @@ Y = RNG.integers(0, 3, 90).astype(np.int32)
 MODEL = nn.Sequential(nn.Dense(8), nn.ReLU(), nn.Dropout(0.5), nn.Dense(3))
 
 
+def shards(x, y, num_shards=1, split="train", w=None):
+    return [{split: part} for part in from_arrays(x, y, w, num_shards)]
+
+
 def program(model=MODEL, loss=None, shape=(4,), **more):
     return Program(model, shape, loss or nn.SoftmaxCrossEntropy(), **more)
 
@@ -34,13 +38,13 @@ def worker(made):
 
 def test_the_gradient_is_born_in_the_callers_memory():
     one, gradient = worker(program())
-    sums = one.run(Plan(Kind.TRAIN, 1, 0, 1), 0, from_arrays(X, Y)[0])
+    sums = one.run(Plan(Kind.TRAIN, 1, 0, 1), 0, shards(X, Y)[0])
     assert sums.flat is gradient
     assert np.isfinite(gradient).all()
 
 
 def test_randomness_hangs_on_epoch_step_and_shard_alone():
-    (shard,) = from_arrays(X, Y)
+    (shard,) = shards(X, Y)
     one, gradient = worker(program())
 
     def run(w, epoch, step, index):
@@ -61,9 +65,9 @@ def test_randomness_hangs_on_epoch_step_and_shard_alone():
 def test_an_epoch_takes_every_row_once():
     """Rows are one-hot: the gradient of W counts how often each was seen."""
     rows = 37
-    shards = from_arrays(np.eye(rows, dtype=np.float32), np.zeros(rows, np.float32), num_shards=3)
+    cut = shards(np.eye(rows, dtype=np.float32), np.zeros(rows, np.float32), num_shards=3)
     made = program(nn.Dense(1, bias=False), nn.MeanSquaredError(), (rows,))
-    engine = LocalEngine(made, shards)
+    engine = LocalEngine(made, cut)
     weights, seen = np.full(rows, 0.5, np.float32), np.zeros(rows)
     try:
         for step in range(4):
@@ -74,12 +78,12 @@ def test_an_epoch_takes_every_row_once():
 
 
 def test_an_empty_shard_gives_zeros():
-    empty = from_arrays(X[:1], Y[:1], num_shards=4)
+    empty = shards(X[:1], Y[:1], num_shards=4)
     one, _ = worker(program())
     for index, shard in enumerate(empty):
         sums = one.run(Plan(Kind.TRAIN, 1, 0, 1), index, shard)
-        assert Tail(sums.tail).rows == shard.rows
-        if shard.rows == 0:
+        assert Tail(sums.tail).rows == shard["train"].rows
+        if shard["train"].rows == 0:
             assert not sums.flat.any()
             assert not sums.tail.any()
 
@@ -92,7 +96,7 @@ def test_weights_cannot_be_written():
             p["W"] *= 2
             return super().forward(p, x, ctx)
 
-    engine = LocalEngine(program(nn.Sequential(Vandal(3))), from_arrays(X, Y, num_shards=2))
+    engine = LocalEngine(program(nn.Sequential(Vandal(3))), shards(X, Y, num_shards=2))
     try:
         with pytest.raises(ValueError, match="read-only"):
             engine.step(engine.allocate(15), Plan(Kind.TRAIN, 1, 0, 1))
@@ -103,7 +107,7 @@ def test_weights_cannot_be_written():
 def test_moments_of_the_inputs():
     model = nn.Sequential(nn.Normalization(), nn.Dense(3))
     one, _ = worker(program(model))
-    tail = Tail(one.run(Plan(Kind.MOMENTS), 0, from_arrays(X, Y)[0]).tail)
+    tail = Tail(one.run(Plan(Kind.MOMENTS), 0, shards(X, Y)[0]).tail)
     wide = X.astype(np.float64)
     mean = wide.mean(0)
     expected = [*wide.sum(0), *(len(X) * wide.var(0)), *(len(X) * mean**2)]
@@ -112,8 +116,8 @@ def test_moments_of_the_inputs():
 
 
 def test_evaluation_is_that_of_all_rows():
-    shards = from_arrays(X, Y, num_shards=3)
-    engine = LocalEngine(program(micro_batch=7), shards, shards)
+    held = shards(X, Y, num_shards=3, split="validation")
+    engine = LocalEngine(program(micro_batch=7), held)
     net = MODEL.build(4, seed=1)
     try:
         tail = Tail(engine.step(net.weights, Plan(Kind.EVALUATE, 1)).tail)
@@ -145,7 +149,7 @@ def test_non_finite_has_an_address_and_a_cause(x, y, w, at, weight, words):
     rows = np.full((8, 4), x, np.float32), np.full(8, y, np.float32)
     weights = None if w is None else np.full(8, w, np.float32)
     with pytest.raises(ShardError, match=rf"(non-finite|gradient norm) .*{words}"):
-        one.run(Plan(Kind.TRAIN, *at, 1 + at[1]), 2, from_arrays(*rows, weights)[0])
+        one.run(Plan(Kind.TRAIN, *at, 1 + at[1]), 2, shards(*rows, w=weights)[0])
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -160,7 +164,9 @@ def test_rows_that_weigh_nothing_are_no_rows(kind):
     for rows in (from_arrays(x, y, w), from_arrays(x[w > 0], y[w > 0])):
         (shard,) = rows
         one, _ = worker(made)
-        sums = one.run(Plan(kind, 1, 0, 1), 0, replace(shard, order=np.arange(shard.rows)))
+        sums = one.run(
+            Plan(kind, 1, 0, 1), 0, {kind.split: replace(shard, order=np.arange(shard.rows))}
+        )
         found.append(np.concatenate([sums.tail, [] if sums.flat is None else sums.flat]))
     assert found[0][2] == 60
     np.testing.assert_allclose(found[0], found[1], rtol=2e-4, atol=1e-4)
@@ -172,15 +178,15 @@ def test_micro_batches_are_even():
     sizes = []
     forward = one.net.forward
     one.net.forward = lambda x, *rest: sizes.append(len(x)) or forward(x, *rest)
-    one.run(Plan(Kind.TRAIN, 1, 0, 10), 0, from_arrays(X, Y)[0])
-    one.run(Plan(Kind.EVALUATE), 0, from_arrays(X, Y)[0])
+    one.run(Plan(Kind.TRAIN, 1, 0, 10), 0, shards(X, Y)[0])
+    one.run(Plan(Kind.EVALUATE), 0, shards(X, Y, split="validation")[0])
     assert sizes == [4, 5, *[7, 8] * 6]
 
 
 def test_class_weights_show_in_the_loss_alone():
     loss = nn.SoftmaxCrossEntropy(class_weights=(1.0, 9.0, 90.0))
     one, _ = worker(program(loss=loss))
-    tail = Tail(one.run(Plan(Kind.EVALUATE), 0, from_arrays(X, Y)[0]).tail)
+    tail = Tail(one.run(Plan(Kind.EVALUATE), 0, shards(X, Y, split="validation")[0]).tail)
     figures = Measures.of_rows(loss, (3,)).figures(tail)
     z = MODEL.build(4, seed=1).predict(X)
     assert figures["accuracy"] == (z.argmax(1) == Y).mean()

@@ -37,10 +37,14 @@ def fit(*callbacks):
 def test_the_fall_back_repeats_the_step_and_is_told(monkeypatch):
     opened = []
 
-    def open_engine(name, program, *data):
+    def open_engine(name, program, data):
         opened.append(name)
         engine = LocalEngine if name == "job" else Lame
-        return engine(program, *data), "job" if name == "job" else "resident", "as a test"
+        return (
+            engine(program, data.local().shards),
+            "job" if name == "job" else "resident",
+            "as a test",
+        )
 
     expected = fit()
     monkeypatch.setattr(runner, "open_engine", open_engine)
@@ -69,7 +73,9 @@ def test_the_second_engine_is_closed_where_it_cannot_go_on_either(monkeypatch):
             super().close()
 
     monkeypatch.setattr(
-        runner, "open_engine", lambda name, program, *data: (Closing(program, *data), name, "")
+        runner,
+        "open_engine",
+        lambda name, program, data: (Closing(program, data.local().shards), name, ""),
     )
     with pytest.raises(EngineUnavailable):
         fit()

@@ -18,10 +18,10 @@ from dpnn.engines.resident.member import Ticket
 from dpnn.engines.resident.root import Root
 from dpnn.engines.resident.roster import Roster
 from dpnn.engines.resident.secret import new_secret
-from dpnn.engines.resident.submission import Submission, free_slots, own_address, paired
+from dpnn.engines.resident.submission import Submission, grouped, own_address
 from dpnn.engines.resident.task import stay
 from dpnn.engines.worker import Program
-from dpnn.spark.jobs import raise_if_cancelled
+from dpnn.spark.jobs import free_slots, raise_if_cancelled
 
 SUBMISSIONS = 4  # in a row that may die before all tasks are here
 
@@ -38,17 +38,16 @@ class ResidentEngine:
     def __init__(
         self,
         program: Program,
-        train: SparkShards,
-        validation: SparkShards | None = None,
+        shards: SparkShards,
         *,
         share: bool = True,
         fan_in: int = 4,
         patience: float = 300.0,
         arrival: float = 60.0,
     ) -> None:
-        self._sc = train.sc
-        refuse_idle_kills(train)
-        self._program, self._train, self._validation = program, train, validation
+        self._sc = shards.sc
+        refuse_idle_kills(shards)
+        self._program, self._shards = program, shards
         self._share, self._patience, self._arrival = share, patience, arrival
         self._threads = int(float(self._sc.getConf().get("spark.task.cpus", "1")))
         self._job: Submission | None = None
@@ -56,10 +55,9 @@ class ResidentEngine:
         self._deaths = 0
         self._started = False  # all tasks were here once
         self._closed = False
-        self._shards = train.num_shards, validation.num_shards if validation else 0
         bind, public = own_address(self._sc)
         self._roster = Roster(bind, new_secret(), public)
-        self._root = Root(self._roster, self._shards, patience, fan_in)
+        self._root = Root(self._roster, shards.num_shards, patience, fan_in)
 
     @property
     def costs(self) -> Costs:
@@ -116,18 +114,18 @@ class ResidentEngine:
         slots = free_slots(self._sc, wanted=1, patience=self._arrival / 2)
         if slots == 0:
             raise EngineUnavailable("the cluster has no slot that could hold a task")
-        tasks = min(slots, max(self._shards))
+        tasks = min(slots, self._shards.num_shards)
         self._run += 1
         self._roster.begin(self._run, tasks)
         ticket = Ticket(
             self._roster.address,
             self._roster.secret,
             self._run,
-            *self._shards,
+            self._shards.num_shards,
             share=self._share,
             patience=self._patience,
         )
-        rdd, holdings = paired(self._train, self._validation, tasks)
+        rdd, holdings = grouped(self._shards, tasks)
         task = partial(
             stay,
             ticket=ticket,
@@ -156,20 +154,18 @@ class ResidentEngine:
             why = next((line for line in reversed(lines) if "Error" in line), lines[0])
             raise EngineUnavailable(f"its job died {self._deaths} times: {why}") from error
         if "MissingShard" in str(error):
-            for shards in (self._train, self._validation):
-                if shards is not None:
-                    shards.repair()
+            self._shards.repair()
         if error is not None and "SourceChanged" in str(error):
-            self._train.guarded(partial(_raise, error))
+            self._shards.guarded(partial(_raise, error))
 
 
 def _raise(error: Exception) -> None:
     raise error
 
 
-def refuse_idle_kills(train: SparkShards) -> None:
+def refuse_idle_kills(shards: SparkShards) -> None:
     """Quiet tasks would be taken for idle ones. Raises ValueError with the cure."""
-    conf = train.sc.getConf()
+    conf = shards.sc.getConf()
     kills = conf.get("spark.python.worker.killOnIdleTimeout", "false")
     idle = conf.get("spark.python.worker.idleTimeoutSeconds", "0")
     if kills == "true" and idle.strip("s ") not in ("", "0"):

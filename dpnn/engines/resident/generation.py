@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from dpnn.engines.protocol import Kind
 from dpnn.engines.resident import links, tree
 from dpnn.engines.resident.arena import Arena, host_key
 from dpnn.engines.resident.member import ticket
@@ -35,7 +34,7 @@ class Generation:
         roster: Roster,
         number: int,
         weights: Arena,
-        shards: dict[Kind, int],
+        num_shards: int,
         fan_in: int,
         patience: float,
     ) -> None:
@@ -46,22 +45,16 @@ class Generation:
         self.size = weights.rows.shape[1]
         self._weights = weights
         self._took: dict[Op, float] = {}  # how long the answers took last time
-        self._check(shards)
-        mine = [tree.schedule(seat.train, shards[Kind.TRAIN]) for seat in self.seats]
-        theirs = [tree.schedule(seat.validation, shards[Kind.EVALUATE]) for seat in self.seats]
+        self._check(num_shards)
+        schedules = [tree.schedule(seat.shards, num_shards) for seat in self.seats]
         keys = [seat.key if seat.shares else seat.place for seat in self.seats]
-        self.groups = tree.arrange(mine, keys, host_key(), shards[Kind.TRAIN], fan_in)
+        self.groups = tree.arrange(schedules, keys, host_key(), num_shards, fan_in)
         self.home = [self.seats[place] for place in self.groups[0].members]
         self.leaders = [self.seats[group.members[0]] for group in self.groups[1:]]
         self.spreads = [len(g.members) > 1 and self.size >= SPREAD for g in self.groups]
-        self.tails = {
-            Kind.TRAIN: Tails(mine, shards[Kind.TRAIN]),
-            Kind.EVALUATE: Tails(theirs, shards[Kind.EVALUATE]),
-        }
-        self.tails[Kind.MOMENTS] = self.tails[Kind.TRAIN]
+        self.tails = Tails(schedules, num_shards)
         for place, seat in enumerate(self.seats):  # a tail may be long: the moments of many columns
-            nodes = max(tails.counts[place] for tails in self.tails.values())
-            seat.channel.body_limit = BODY_LIMIT + 8 * nodes * max(seat.tails)
+            seat.channel.body_limit = BODY_LIMIT + 8 * self.tails.counts[place] * max(seat.tails)
         self.slots = Arena.create(self.groups[0].rows, self.size)
         self._join(self._prepare(patience), min(JOINING, patience))
         self._link(patience)
@@ -126,12 +119,11 @@ class Generation:
         places = [self.groups[child].members[0] for child in self.groups[0].children]
         return [self.roster.links[self.number, place] for place in places]
 
-    def _check(self, shards: dict[Kind, int]) -> None:
+    def _check(self, num_shards: int) -> None:
         for seat in self.seats:
-            for held, count in ((seat.train, Kind.TRAIN), (seat.validation, Kind.EVALUATE)):
-                if held and max(held) >= shards[count]:
-                    self.roster.lose(seat)
-                    raise Lost(f"task {seat.place} speaks of a shard {max(held)}")
+            if seat.shards and max(seat.shards) >= num_shards:
+                self.roster.lose(seat)
+                raise Lost(f"task {seat.place} speaks of a shard {max(seat.shards)}")
             if seat.size != self.size:
                 raise ValueError(
                     f"task {seat.place} on {seat.host} has a flat vector of {seat.size}, the "

@@ -39,8 +39,7 @@ class Ticket(NamedTuple):
     address: tuple[str, int]
     secret: bytes
     run: int
-    train: int  # shards of all tasks
-    validation: int
+    shards: int  # of all tasks
     share: bool = True
     patience: float = 300.0
     local: str | None = None
@@ -59,7 +58,7 @@ class Computes(Protocol):
 
 
 class Member:
-    """One task in one job: `train` and `validation` are the shards it holds, by number."""
+    """One task in one job: `shards` are those that it holds, by number."""
 
     def __init__(
         self,
@@ -67,25 +66,18 @@ class Member:
         place: int,
         attempt: int,
         worker: Computes,
-        train: Mapping[int, Shard],
-        validation: Mapping[int, Shard],
+        shards: Mapping[int, Shard],
     ) -> None:
         self._ticket = ticket
         self._place = place
         self._worker = worker
-        mine = schedule(list(train), ticket.train)
-        theirs = schedule(list(validation), ticket.validation)
-        self._work = {
-            Kind.TRAIN: (mine, train),
-            Kind.MOMENTS: (mine, train),
-            Kind.EVALUATE: (theirs, validation),
-        }
+        self._schedule = schedule(list(shards), ticket.shards)
+        self._shards = shards
         introduction = {
             "key": host_key() if ticket.share else "",
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "train": sorted(train),
-            "validation": sorted(validation),
+            "shards": sorted(shards),
             "size": worker.size,
             "tails": [worker.tail_size(kind) for kind in Kind],
         }
@@ -167,7 +159,7 @@ class Member:
         self._frozen = self._weights.view()
         self._frozen.flags.writeable = False
         if not len(self._slots):
-            self._slots = np.empty((1, size), np.float32)  # only validation shards here
+            self._slots = np.empty((1, size), np.float32)  # no shards here
         self._bound = -1
         if seat["leads"]:
             self._links.open(seat, self._place, frame.generation, self._door)
@@ -187,12 +179,12 @@ class Member:
         plan = Plan(Kind(frame.kind), *frame.numbers)
         shard = -1
         try:
-            runs, shards = self._work[plan.kind]
+            runs = self._schedule
             tails = np.zeros((runs.rows, self._worker.tail_size(plan.kind)))
             seconds = []
             for shard, row, adds in runs.runs:
                 start = time.perf_counter()
-                sums = self._run(plan, shard, row, shards[shard])
+                sums = self._run(plan, shard, row, self._shards[shard])
                 tails[row] = sums.tail
                 if sums.flat is not None:
                     links.add(self._slots[self._seat["first"] :], adds, 0, self._worker.size)
@@ -210,7 +202,7 @@ class Member:
         return Frame(Op.DONE, frame.generation, body=body)
 
     def _run(self, plan: Plan, shard: int, row: int, data: Shard) -> Sums:
-        slot = self._seat["first"] + row if plan.kind == Kind.TRAIN else max(self._bound, 0)
+        slot = self._seat["first"] + row if plan.kind.gradient else max(self._bound, 0)
         if slot != self._bound:
             self._worker.bind(self._frozen, self._slots[slot])
             self._bound = slot

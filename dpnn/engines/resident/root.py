@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, ShardError, Sums
+from dpnn.engines.protocol import Costs, EngineUnavailable, Plan, ShardError, Sums
 from dpnn.engines.resident import links
 from dpnn.engines.resident.arena import Arena
 from dpnn.engines.resident.generation import Generation
@@ -25,7 +25,7 @@ ATTEMPTS = 20  # of one step: tasks may die faster than they come back
 
 
 class Root:
-    """One fit's exchange. `shards` counts training and validation shards.
+    """One fit's exchange. `num_shards` of all tasks together.
 
     patience  seconds that a task may stay silent; twenty times the longest answer so far if
               that is more, and ten times as long for whole passes
@@ -33,11 +33,11 @@ class Root:
     """
 
     def __init__(
-        self, roster: Roster, shards: tuple[int, int], patience: float = 300.0, fan_in: int = 4
+        self, roster: Roster, num_shards: int, patience: float = 300.0, fan_in: int = 4
     ) -> None:
         self.roster = roster
         self.costs = Costs()
-        self._shards = {Kind.TRAIN: shards[0], Kind.EVALUATE: shards[1]}
+        self._num_shards = num_shards
         self._patience = patience
         self._fan_in = fan_in
         self._slowest = 0.0
@@ -85,13 +85,13 @@ class Root:
     def _limit(self, plan: Plan) -> float:
         """Seconds within which a task must answer."""
         patience = max(self._patience, 20 * self._slowest)
-        return patience if plan.kind == Kind.TRAIN else 10 * patience
+        return patience if plan.kind.gradient else 10 * patience
 
     def _form(self, patience: float) -> None:
         assert self._weights is not None
         self._number += 1
         self._generation = Generation(
-            self.roster, self._number, self._weights, self._shards, self._fan_in, patience
+            self.roster, self._number, self._weights, self._num_shards, self._fan_in, patience
         )
 
     def _disband(self) -> None:
@@ -109,13 +109,13 @@ class Root:
             start = time.perf_counter()
             tail, slowest, mean = self._compute(now, plan)
             computed = time.perf_counter()
-            if plan.kind == Kind.TRAIN:
+            if plan.kind.gradient:
                 self._add(now)
         except Lost:
             raise
         except OSError as error:
             raise Lost(f"a link of the driver broke: {error}") from error
-        if plan.kind != Kind.TRAIN:
+        if not plan.kind.gradient:
             return Sums(None, tail)
         costs = self.costs
         costs.steps += 1
@@ -130,7 +130,7 @@ class Root:
         """STEP. The summed tail, and the seconds of the slowest task and of the mean."""
         failures: dict[int, tuple[str, str]] = {}
         seconds = [0.0] * len(now.seats)
-        tails = now.tails[plan.kind]
+        tails = now.tails
         followers = {
             now.seats[group.members[0]]: [now.seats[place] for place in group.members[1:]]
             for group in now.groups[1:]
@@ -185,8 +185,8 @@ class Root:
             now.collect(now.leaders, done, self._patience, Op.GATHER)
 
     def _note(self, seat: Seat, plan: Plan, seconds: list[float]) -> float:
-        if plan.kind == Kind.TRAIN:
-            for shard, elapsed in zip(seat.train, seconds, strict=True):
+        if plan.kind.gradient:
+            for shard, elapsed in zip(seat.shards, seconds, strict=True):
                 self.costs.seconds[shard] = self.costs.seconds.get(shard, 0.0) + elapsed
                 self.costs.hosts[shard] = seat.host
         return sum(seconds)

@@ -40,8 +40,7 @@ class Seat:
     key: str
     host: str
     pid: int
-    train: list[int]
-    validation: list[int]
+    shards: list[int]
     size: int
     tails: list[int]
     shares: bool = True
@@ -49,7 +48,7 @@ class Seat:
     @classmethod
     def of(cls, arrival: Arrival) -> Seat:
         said: dict[str, Any] = json.loads(arrival.introduction)
-        for numbers in (said["train"], said["validation"], said["tails"], [said["size"]]):
+        for numbers in (said["shards"], said["tails"], [said["size"]]):
             if not all(type(n) is int and 0 <= n < 1 << 40 for n in numbers):
                 raise ValueError(f"a task speaks of {numbers}")
         return cls(
@@ -60,8 +59,7 @@ class Seat:
             said["key"],
             said["host"],
             said["pid"],
-            said["train"],
-            said["validation"],
+            said["shards"],
             said["size"],
             said["tails"],
             shares=bool(said["key"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from pyspark import RDD, InheritableThread, SparkContext
 
 from dpnn.data.spark_shards import SparkShards
-from dpnn.spark.jobs import require_running
 
 
 class Submission:
@@ -50,24 +48,13 @@ class Submission:
             wake()
 
 
-Holdings = list[tuple[list[int], list[int]]]  # (training, validation) shards of each task
+def grouped(shards: SparkShards, tasks: int) -> tuple[RDD, list[list[int]]]:
+    """Each partition one element: the handles of a task. Also the shards that each one holds.
 
-
-def paired(train: SparkShards, validation: SparkShards | None, tasks: int) -> tuple[RDD, Holdings]:
-    """Each partition one element: the handles of a task, (training, validation).
-
-    Partitions are joined where they lie, so handles stay with the host that has their files. Also
-    which shards each partition holds: to a Python worker, an input that breaks off looks like one
-    that has ended, and Spark tells nobody before the task is over.
+    Partitions are joined where they lie, so handles stay with the host that has their files. To a
+    Python worker, an input that breaks off looks like one that has ended, and Spark tells nobody
+    before the task is over: so a task must know what it should hold.
     """
-    left, mine = _grouped(train, tasks)
-    if validation is None:
-        return left.map(_alone, preservesPartitioning=True), [(held, []) for held in mine]
-    right, theirs = _grouped(validation, tasks)
-    return left.zip(right), list(zip(mine, theirs, strict=True))
-
-
-def _grouped(shards: SparkShards, tasks: int) -> tuple[RDD, list[list[int]]]:
     rdd, count = shards.rdd, shards.num_shards
     held = [[i] if i < count else [] for i in range(tasks)]
     if count > tasks:
@@ -77,23 +64,6 @@ def _grouped(shards: SparkShards, tasks: int) -> tuple[RDD, list[list[int]]]:
     elif count < tasks:
         rdd = shards.sc.union([rdd, shards.sc.parallelize([], tasks - count)])
     return rdd.glom(), held
-
-
-def _alone(handles: list[Any]) -> tuple[list[Any], list[Any]]:
-    return handles, []
-
-
-def free_slots(sc: SparkContext, wanted: int = 1, patience: float = 0.0) -> int:
-    """How many tasks can run at once; waits a little for executors that still register."""
-    end = time.monotonic() + patience
-    while True:
-        require_running(sc)
-        context: Any = sc._jsc.sc()
-        profile = context.resourceProfileManager().defaultResourceProfile()
-        slots = int(context.maxNumConcurrentTasks(profile))
-        if slots >= wanted or time.monotonic() > end:
-            return slots
-        time.sleep(0.1)
 
 
 def own_address(sc: SparkContext) -> tuple[str, str]:

@@ -14,13 +14,13 @@ from dpnn.engines.worker import Program, Worker
 
 
 def stay(
-    partition: Iterable[tuple[list[Handle], list[Handle]]],
+    partition: Iterable[list[Handle]],
     ticket: Ticket,
     program: Program,
     threads: int,
-    holdings: list[tuple[list[int], list[int]]],
+    holdings: list[list[int]],
 ) -> Iterator[Any]:
-    """Serve the fit with the shards of one partition: (training, validation) handles.
+    """Serve the fit with the shards of one partition.
 
     The whole input is read first; a task that left some of it would cost its Python worker. It
     must hold what the driver says: an input that broke off (an executor with shuffle files was
@@ -30,18 +30,15 @@ def stay(
     assert context is not None
     place = context.partitionId()
     attempt = context.taskAttemptId()  # grows over retries of the task and of its stage
-    pairs = list(partition)
-    train = {h.shard: open_shard(h) for handles, _ in pairs for h in handles}
-    validation = {h.shard: open_shard(h) for _, handles in pairs for h in handles}
-    wanted = holdings[place]
-    if (sorted(train), sorted(validation)) != (sorted(wanted[0]), sorted(wanted[1])):
+    shards = {handle.shard: open_shard(handle) for handles in partition for handle in handles}
+    if sorted(shards) != sorted(holdings[place]):
         raise RuntimeError(
-            f"task {place} read shards {sorted(train)} and {sorted(validation)} in place of "
-            f"{wanted[0]} and {wanted[1]}: its input broke off"
+            f"task {place} read shards {sorted(shards)} in place of {holdings[place]}: its input "
+            "broke off"
         )
     before = blas.limit(threads)
     try:
-        Member(ticket, place, attempt, Worker(program), train, validation).serve()
+        Member(ticket, place, attempt, Worker(program), shards).serve()
     finally:
         blas.restore(before)
     return iter(())

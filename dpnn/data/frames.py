@@ -1,0 +1,49 @@
+"""Shards of this process to Spark: their arrays as DataFrames of the active session.
+
+Driver; needs pyspark.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from dpnn.data.columns import Inputs
+from dpnn.data.ingest import ingest
+from dpnn.data.shards import LocalShards
+from dpnn.data.spark_shards import SparkShards
+
+# What Spark has no type for, and the next type that holds the same numbers.
+_WIDER = {"u1": np.int16, "u2": np.int32, "u4": np.int64, "u8": np.int64, "f2": np.float32}
+
+
+def ingest_local(shards: LocalShards) -> SparkShards:
+    """The same rows in the same shards, on the executors."""
+    frames = {split: _frame(shards, split) for split in shards.facts}
+    names = [name for name, _, _ in shards.facts["train"].layout]
+    inputs: Inputs = {n[2:]: _column(n) for n in names if n.startswith("x.")} or "x"
+    named = (inputs, "y", "w" if "w" in names else None)
+    return ingest(frames["train"], *named, len(shards.shards), frames.get("validation"))
+
+
+def _frame(shards: LocalShards, split: str) -> DataFrame:
+    parts = [shard[split].arrays for shard in shards.shards]
+    table = pa.table({_column(n): _arrow(np.concatenate([p[n] for p in parts])) for n in parts[0]})
+    return SparkSession.builder.getOrCreate().createDataFrame(table)
+
+
+def _column(name: str) -> str:
+    """Any name of an input makes a name that Spark takes."""
+    return "c" + name.encode().hex() if name.startswith("x.") else name
+
+
+def _arrow(array: np.ndarray) -> pa.Array:
+    kind = array.dtype
+    if kind.str[1:] == "u8" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{array.max()} is above what Spark's whole numbers hold, {2**63 - 1}")
+    flat = np.ascontiguousarray(array, _WIDER.get(kind.str[1:], kind)).reshape(-1)
+    values = pa.array(flat)
+    for width in reversed(array.shape[1:]):
+        values = pa.FixedSizeListArray.from_arrays(values, width)
+    return values
