@@ -3,6 +3,6 @@
 #   scripts/figures.sh [CHAPTER ...]    e.g. scripts/figures.sh 1 2
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-set_up plot
+set_up docs
 cd "$ROOT"
 exec "$PYTHON" scripts/book/draw.py "$@"

@@ -15,17 +15,26 @@ PICTURES = sorted((DOCS / "pictures").glob("*.svg"))
 
 
 def script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    path = ROOT / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    sys.modules[path.stem] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 pages = script("book/pages")
+notebook = script("book/notebook")
 count_lines = script("count_lines")
 
 
-@pytest.mark.parametrize("number", pages.CHAPTERS)
+def chapters():
+    """Those on Spark take a minute and more."""
+    for number in pages.CHAPTERS:
+        slow = "pyspark" in pages.page(number).read_text()
+        yield pytest.param(number, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("number", chapters())
 def test_a_chapter_prints_what_it_says(number):
     command = [sys.executable, ROOT / "scripts" / "book" / "draw.py", "--check", number]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -43,6 +52,32 @@ def test_the_chapters_library_has_no_more_lines_than_it_says():
     grown = text[text.index("## Grow a library") : text.index("### It reads handwriting")]
     code = "".join(block.code for block in pages.blocks(grown))
     assert 80 < count_lines.code_lines(code) < 120
+
+
+@pytest.mark.parametrize("name", ["cheat-sheet.md"])
+def test_a_page_of_numpy_prints_what_it_says(name):
+    now, _ = pages.run(DOCS / name)
+    assert not pages.differences((DOCS / name).read_text(), now)
+
+
+@pytest.mark.parametrize("number", notebook.NOTEBOOKS)
+def test_a_notebook_is_made_from_its_page(number):
+    made = notebook.of(pages.page(number).read_text())
+    assert notebook.path(number).read_text() == made, "run scripts/book/notebook.py"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", notebook.NOTEBOOKS)
+def test_a_notebook_runs_headless(number):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    book = nbformat.read(notebook.path(number), as_version=4)
+    nbformat.validate(book)
+    nbclient.NotebookClient(book, timeout=300, kernel_name="python3").execute()
+    printed = [out.text for cell in book.cells for out in cell.get("outputs", []) if "text" in out]
+    said = [block for block in pages.blocks(pages.page(number).read_text()) if block.printed]
+    assert len(printed) == len(said)
+    for text, block in zip(printed, said, strict=True):
+        assert block.measured or text == block.printed
 
 
 PAGE = """\

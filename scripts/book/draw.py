@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
+import notebook
 import pages
 
 
@@ -16,6 +17,8 @@ def draw(number: str, text: str, names: dict[str, object]) -> None:
     pages.page(number).write_text(text, "utf-8")
     for path in importlib.import_module(f"pictures_{number}").draw(names, pages.PICTURES):
         print(f"  {path.relative_to(pages.ROOT)}", flush=True)
+    if number in notebook.NOTEBOOKS:
+        notebook.path(number).write_text(notebook.of(text), "utf-8")
 
 
 def main(arguments: list[str]) -> None:

@@ -16,6 +16,7 @@ import matplotlib as mpl
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 PAPER, INK, FAINT, HAIR = "#ffffff", "#1f2430", "#667085", "#c9ced8"
@@ -77,7 +78,7 @@ def charts(
     width: float, height: float, columns: int = 1, rows: int = 1, **options: Any
 ) -> tuple[Figure, Any]:
     """A figure with charts side by side, and their axes in reading order."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12))
     return figure, figure.subplots(rows, columns, squeeze=False, **options).reshape(-1)
 
 
