@@ -53,9 +53,8 @@ def columns_of(data: Any, names: Iterable[str]) -> list[pa.Array]:
     found = []
     for name in names:
         if name not in known:
-            raise ValueError(
-                f"no column {name!r} in the data{nearest(name, list(map(str, known)))}"
-            )
+            near = nearest(name, [str(other) for other in known])
+            raise ValueError(f"no column {name!r} in the data{near}")
         column = _of_series(name, data[name]) if _is_pandas(data) else data.column(name)
         chunked = isinstance(column, pa.ChunkedArray)
         found.append(_one(column) if chunked else column)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dpnn import TrainedModel, nn
+from dpnn.models import outputs
 from dpnn.models.outputs import Output
 
 X = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
@@ -17,6 +18,19 @@ X = np.random.default_rng(0).normal(size=(3000, 6)).astype(np.float32)
 def trained(units, loss, seed=0):
     layer = nn.Sequential(nn.Dense(16), nn.Tanh(), nn.Dense(units))
     return TrainedModel(layer.build((6,), seed=seed), loss)
+
+
+def test_a_poisson_model_predicts_counts():
+    m = trained(1, nn.Poisson())
+    z = m.network.predict(X, 1000)
+    np.testing.assert_array_equal(m.predict(X), np.exp(z))
+    np.testing.assert_array_equal(outputs.predictions(m.loss, z), np.exp(z)[:, 0].astype(float))
+    counts = np.random.default_rng(1).poisson(np.exp(z[:, 0]))
+    figures = m.evaluate((X, counts))
+    error = np.exp(z[:, 0].astype(float)) - counts
+    assert figures["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
+    assert figures["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
+    assert figures["r2"] == pytest.approx(1 - (error**2).mean() / counts.var(), rel=1e-4)
 
 
 def test_every_output_by_its_name():
@@ -121,3 +135,19 @@ def test_other_weights_count_in_every_thread():
     thread.join()
     assert seen == [before, after, m.predict(X).tobytes()]
     assert len(set(seen)) == 3
+
+
+def test_the_confusion_matrix_gives_the_accuracy():
+    loss = nn.SoftmaxCrossEntropy(class_weights=(1.0, 99.0))
+    m = trained(2, loss)
+    y = (np.arange(len(X)) % 100 == 0).astype(int)
+    plain = TrainedModel(m.network, nn.SoftmaxCrossEntropy()).evaluate((X, y))
+    figures = m.evaluate((X, y))
+    assert figures["confusion"] == plain["confusion"]
+    assert figures["accuracy"] == plain["accuracy"] == np.trace(figures["confusion"]) / len(X)
+    assert figures["loss"] != plain["loss"]
+    weights = np.arange(len(X)) % 7.0
+    weighed = m.evaluate((X, y, weights))
+    matrix = np.array(weighed["confusion"])
+    assert matrix.sum() == weights.sum()
+    assert weighed["accuracy"] == pytest.approx(np.trace(matrix) / weights.sum())
