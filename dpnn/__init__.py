@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dpnn import datasets, nn
     from dpnn.data.dataset import Dataset
+    from dpnn.data.encoders.wishes import Category, Date, Number, columns
     from dpnn.models.model import TrainedModel, load
     from dpnn.runs import cli
     from dpnn.runs.config import read_run
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Category",
     "Dataset",
+    "Date",
+    "Number",
     "Result",
     "TrainedModel",
     "Trainer",
     "cli",
+    "columns",
     "datasets",
     "files",
     "load",
@@ -32,11 +37,15 @@ __all__ = [
 ]
 
 _HOMES = {  # name -> its module; a room is a module itself
+    "Category": "dpnn.data.encoders.wishes",
     "Dataset": "dpnn.data.dataset",
+    "Date": "dpnn.data.encoders.wishes",
+    "Number": "dpnn.data.encoders.wishes",
     "Result": "dpnn.training.trainer",
     "TrainedModel": "dpnn.models.model",
     "Trainer": "dpnn.training.trainer",
     "cli": "dpnn.runs.cli",
+    "columns": "dpnn.data.encoders.wishes",
     "datasets": "dpnn.datasets",
     "files": "dpnn.spark.files",
     "load": "dpnn.models.model",

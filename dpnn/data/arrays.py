@@ -13,7 +13,7 @@ import numpy as np
 from dpnn.data import checks
 from dpnn.data.checks import DataError, Problem
 from dpnn.data.dtypes import agreed, compact, kept
-from dpnn.data.placement import checksum, content_order, held_by_content, place, row_hashes
+from dpnn.data.placement import checksum, content_order, place, row_hashes
 from dpnn.data.shards import Facts, Layout, LocalShards, Split, as_split
 
 Named = dict[str, np.ndarray]  # the arrays of one split by a shard's flat names
@@ -47,15 +47,6 @@ def local_shards(splits: Mapping[str, Named], num_shards: int) -> LocalShards:
         facts[split] = Facts(rows, layouts[split], labels, checksum(hashes))
     shards = [{split: pieces[split][i] for split in splits} for i in range(num_shards)]
     return LocalShards(shards, facts, {"rows": sum(facts["train"].rows)})
-
-
-def held_out(arrays: Named, share: float) -> dict[str, Named]:
-    """Train and validation rows, by their content."""
-    held = held_by_content(row_hashes(arrays), share)
-    return {
-        "train": {name: array[~held] for name, array in arrays.items()},
-        "validation": {name: array[held] for name, array in arrays.items()},
-    }
 
 
 def cut(arrays: Named, hashes: np.ndarray, num_shards: int) -> list[Split]:

@@ -14,6 +14,9 @@ import pyarrow as pa
 from dpnn.data import checks
 from dpnn.data.checks import Problem
 from dpnn.data.dtypes import kept
+from dpnn.data.encoders.encoders import Encoders
+from dpnn.data.encoders.raw import MISSING, hashed, read
+from dpnn.data.encoders.wishes import Wishes
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,62 @@ class Part:
 
 @dataclass(frozen=True)
 class Spec:
-    """What to make of a batch: the parts, in the order of the batch's columns."""
+    """What to make of a batch: the parts, in the order of the batch's columns.
+
+    wishes      raw columns, which come first, as their `names` are ordered
+    encoders    what makes inputs of them; None while they are still to be learned
+    text_label  the label's values are names of classes: they are hashed like categories
+    """
 
     parts: tuple[Part, ...]
     num_classes: int | None = None
+    wishes: Wishes | None = None
+    text_label: bool = False
+    encoders: Encoders | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Of the arrays that it makes, in order."""
+        raw = [] if self.wishes is None else self.wishes.array_names
+        return [*raw, *(part.name for part in self.parts)]
 
 
-def decode(batch: pa.RecordBatch, spec: Spec) -> tuple[dict[str, np.ndarray], list[Problem]]:
-    """The arrays of one batch, or the problems that kept it from having them."""
+@dataclass
+class Notes:
+    """What the raw columns of a batch have that arrays do not say.
+
+    texts  of each category column, and last of a label that is text: hash -> name
+    """
+
+    widths: tuple[int, ...] = ()
+    stamps: tuple[bool, ...] = ()
+    texts: tuple[dict[int, str], ...] = ()
+    text_label: bool = False
+
+
+def decode(
+    batch: pa.RecordBatch, spec: Spec, notes: Notes | None = None
+) -> tuple[dict[str, np.ndarray], list[Problem]]:
+    """The arrays of one batch, or the problems that kept it from having them; fills `notes`."""
     arrays: dict[str, np.ndarray] = {}
     problems: list[Problem] = []
     columns = iter(batch.columns)
+    notes = Notes() if notes is None else notes
+    if spec.wishes is not None:
+        raw, problems = read({name: next(columns) for name in spec.wishes.names}, spec.wishes)
+        arrays |= raw.arrays if spec.encoders is None else spec.encoders.arrays(raw)
+        notes.widths, notes.stamps, notes.texts = raw.widths, raw.stamps, raw.texts
     for part in spec.parts:
+        if part.name == "y" and spec.text_label:
+            label = part.columns[0]
+            arrays["y"], names = hashed(next(columns), label.names[0])
+            notes.texts += (names,)
+            notes.text_label = True
+            if nulls := int((arrays["y"] == MISSING).sum()):
+                problems.append(Problem("null", label.where[0], nulls))
+            elif spec.encoders is not None:
+                arrays["y"] = spec.encoders.encode_label(arrays["y"])
+            continue
         pieces = []
         for column in part.columns:
             values, found = _column(next(columns), column)
@@ -61,7 +108,7 @@ def decode(batch: pa.RecordBatch, spec: Spec) -> tuple[dict[str, np.ndarray], li
         if not problems:
             arrays[part.name] = _joined(pieces, part.stacked)
     if not problems:
-        if "y" in arrays:
+        if "y" in arrays and not spec.text_label:
             where = next(p.columns[0].where[0] for p in spec.parts if p.name == "y")
             problems += checks.check_labels(arrays["y"], spec.num_classes, where)
         if "w" in arrays:

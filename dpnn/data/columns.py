@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import Column as SparkColumn
@@ -19,9 +20,11 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from dpnn.data.arrow import Column, Part, Spec
+from dpnn.data.encoders.encoders import Encoders
+from dpnn.data.encoders.wishes import Category, Date, Number, Wishes
 from dpnn.spark.source import plan_facts
 
-Inputs = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+Inputs = str | Sequence[str] | Mapping[str, str | Sequence[str]] | Wishes | Encoders
 
 _INTEGERS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)  # narrowest first
 _FLOATS = (T.FloatType, T.DoubleType, T.DecimalType)
@@ -55,6 +58,11 @@ def choose(
     num_classes: int | None = None,
 ) -> tuple[list[SparkColumn], Spec]:
     """The columns to select, in the order in which the spec takes them."""
+    if isinstance(inputs, Wishes):
+        return _raw(df, inputs, label, weight)
+    if isinstance(inputs, Encoders):
+        chosen, spec = _raw(df, inputs.wishes, label, weight)
+        return chosen, replace(spec, encoders=inputs)
     groups = _groups(inputs)
     if not groups or not all(map(_is_names, groups)):
         raise ValueError(f"inputs must be names of columns, got {inputs!r}")
@@ -76,8 +84,90 @@ def choose(
     return aliased, Spec(tuple(parts), num_classes)
 
 
+def _raw(
+    df: DataFrame, wishes: Wishes, label: str | Sequence[str] | None, weight: str | None
+) -> tuple[list[SparkColumn], Spec]:
+    """Raw columns as they are, numbers exact; then label and weight."""
+    selected = [
+        *(_raw_number(find(df, number.name)) for number in wishes.numbers),
+        *(_raw_category(find(df, category.name)) for category in wishes.categories),
+        *(_raw_date(find(df, date.name)) for date in wishes.dates),
+    ]
+    parts, text = [], False
+    for name, columns in (("y", label), ("w", weight)):
+        if columns is None:
+            continue
+        text = text or (name == "y" and _is_text(df, columns))
+        if name == "y" and text:
+            part, chosen = Part("y", (Column((str(columns),)),)), [_quoted(str(columns))]
+        else:
+            part, chosen = _part(df, name, columns)
+        parts.append(part)
+        selected += chosen
+    aliased = [column.alias(f"c{i}") for i, column in enumerate(selected)]
+    return aliased, Spec(tuple(parts), None, wishes, text)
+
+
+def _is_text(df: DataFrame, label: str | Sequence[str]) -> bool:
+    """Whether a label's values are the names of classes."""
+    return isinstance(label, str) and isinstance(
+        find(df, label).dataType, (T.StringType, T.BooleanType)
+    )
+
+
+def _raw_number(field: T.StructField) -> SparkColumn:
+    kind = _leaf(field)
+    if isinstance(kind, T.BinaryType):
+        raise ValueError(f"column {field.name!r} is binary: a raw number column holds numbers")
+    return _read(field, T.DoubleType() if isinstance(kind, T.DecimalType) else None)
+
+
+def _raw_category(field: T.StructField) -> SparkColumn:
+    kinds = (T.StringType, T.BooleanType, T.DateType, *_INTEGERS, *_FLOATS)
+    if not isinstance(field.dataType, kinds):
+        raise ValueError(
+            f"column {field.name!r} is {_name(field)}: categories are strings, numbers, booleans "
+            "or dates"
+        )
+    return _quoted(field.name)
+
+
+def _raw_date(field: T.StructField) -> SparkColumn:
+    if not isinstance(field.dataType, (T.DateType, T.TimestampType, T.TimestampNTZType)):
+        raise ValueError(
+            f"column {field.name!r} is {_name(field)}, not a date: e.g. df.withColumn("
+            f"{field.name!r}, F.to_date({field.name!r}))"
+        )
+    return _quoted(field.name)
+
+
+def by_type(df: DataFrame, leave_out: Iterable[str]) -> Wishes:
+    """What each column is likely meant to be, by its type: all but those to leave out.
+
+    Numbers are numbers; strings and booleans categories; dates and timestamps dates; arrays and
+    vectors of numbers numbers. Anything else is left out.
+    """
+    out = set(leave_out)
+    numbers, categories, dates = [], [], []
+    for field in df.schema.fields:
+        kind = field.dataType
+        while isinstance(kind, T.ArrayType):
+            kind = kind.elementType
+        if field.name in out:
+            continue
+        if isinstance(kind, (*_INTEGERS, *_FLOATS)) or kind.simpleString() == "vector":
+            numbers.append(Number(field.name))
+        elif isinstance(field.dataType, (T.StringType, T.BooleanType)):
+            categories.append(Category(field.name))
+        elif isinstance(field.dataType, (T.DateType, T.TimestampType, T.TimestampNTZType)):
+            dates.append(Date(field.name))
+    return Wishes(tuple(numbers), tuple(categories), tuple(dates))
+
+
 def _groups(inputs: Inputs) -> list[str | Sequence[str]]:
     """What names the columns of each input."""
+    if isinstance(inputs, Wishes | Encoders):
+        return [inputs.names]
     return list(inputs.values()) if isinstance(inputs, Mapping) else [inputs]
 
 

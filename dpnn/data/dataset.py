@@ -4,34 +4,35 @@
         a = Trainer(model_a, loss).fit(data)  # one read of the source …
         b = Trainer(model_b, loss).fit(data)  # … for any number of fits
 
-Driver. The way of the data: `Dataset` -> `ingest` (a DataFrame) or `arrays` (NumPy) -> `shards`.
+Driver. The way of the data: `Dataset` -> `ingest` (a DataFrame) or `local` (arrays) -> `shards`.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dpnn.data.arrays import checked, held_out, local_shards
-from dpnn.data.checks import DataError, Span
+from dpnn.data import tables
+from dpnn.data.checks import Span
+from dpnn.data.encoders.wishes import Wishes
+from dpnn.data.local import of_arrays, of_table
 from dpnn.data.roles import Columns, is_frame
 from dpnn.data.shards import Layout, LocalShards, Shape, Shards
 
 if TYPE_CHECKING:
     from dpnn.data.spark_shards import SparkShards
 
-Part = tuple[Any, Any, Any]  # X, y, row weights or None
-
 
 class Dataset:
     """The shards of training rows, and of validation rows where there are any.
 
-    data        a Spark DataFrame, or NumPy arrays (X, y) or (X, y, row weights)
-    inputs      of a DataFrame: a column, a list of columns, or {input: column or columns}
+    data        a Spark DataFrame; a pandas or Arrow table; or NumPy arrays (X, y) or
+                (X, y, row weights)
+    inputs      of a frame or table: a column, a list of columns, or {input: column or columns};
+                or `dpnn.columns(…)`: raw columns, which encoders turn into numbers
     label       and its column, or columns
     weight      and the column of row weights
     validation  the name of a boolean column, true = validation; a share of the rows, such as 0.1,
@@ -57,13 +58,25 @@ class Dataset:
         self._local: LocalShards | None = None
         self._spark: SparkShards | None = None
         self._shards: Shards
+        if isinstance(inputs, Wishes) and not inputs.names:
+            inputs = _by_type(data, label, weight, validation)
         if is_frame(data):
             self.columns = _columns(inputs, label, weight)
             self._shards = self._spark = _ingested(data, self.columns, validation, num_shards)
+        elif tables.is_table(data):
+            self.columns = _columns(inputs, label, weight)
+            self._shards = self._local = of_table(data, self.columns, validation, num_shards)
         else:
-            _refuse_columns(inputs, label, weight)
-            self._shards = self._local = _cut(data, validation, num_shards)
+            if (inputs, label, weight) != (None, None, None):
+                raise TypeError(
+                    "inputs, label and weight name columns of a DataFrame: give arrays as (X, y) "
+                    "or (X, y, weights)"
+                )
+            self._shards = self._local = of_arrays(data, validation, num_shards)
         self.source: dict[str, Any] = self._shards.source
+        self.encoders = self._shards.encoders
+        if self.columns is not None and self.encoders is not None:
+            self.columns = replace(self.columns, inputs=self.encoders)
         try:
             _check_shapes(self)
         except BaseException:
@@ -153,59 +166,24 @@ def _ingested(data: Any, columns: Columns, validation: Any, num_shards: int | No
     return ingest(data, *named, num_shards, validation)
 
 
-def _cut(data: Any, validation: Any, num_shards: int | None) -> LocalShards:
-    num_shards = num_shards or os.cpu_count() or 1
-    part = _part(data, "data")
-    if validation is None:
-        return local_shards({"train": checked(*part)}, num_shards)
-    if isinstance(validation, float):
-        splits = held_out(checked(*part), validation)
-        for split, arrays in splits.items():
-            if not len(arrays["y"]):
-                kind = {"train": "training", "validation": "validation"}[split]
-                raise DataError(f"{kind}: validation={validation:g} leaves it no rows")
-        return local_shards(splits, num_shards)
-    held = _part(validation, "validation")
-    splits = {
-        "train": _told("training", checked, *part),
-        "validation": _told("validation", checked, *held),
-    }
-    return local_shards(splits, num_shards)
+def _by_type(data: Any, label: Any, weight: Any, validation: Any) -> Wishes:
+    """All columns that have no other meaning."""
+    others = [label] if isinstance(label, str) else list(label or ())
+    others += [name for name in (weight, validation) if isinstance(name, str)]
+    if is_frame(data):
+        from dpnn.data.columns import by_type
+
+        return by_type(data, others)
+    return tables.by_type(data, others)
 
 
 def _columns(inputs: Any, label: Any, weight: Any) -> Columns:
-    if inputs is None or not label:
+    for name, value in (("inputs", inputs), ("label", label), ("weight", weight)):
+        if is_frame(value):  # F.col("y"): of no use as a truth value, or a name
+            raise TypeError(f"{name} must name a column, got {value}: say {name}='…', its name")
+    if inputs is None or label is None or label in ("", []):
         raise ValueError("a DataFrame needs inputs=… and label=…: the names of its columns")
     return Columns(inputs, label, weight)
-
-
-def _refuse_columns(*named: Any) -> None:
-    if any(name is not None for name in named):
-        raise TypeError(
-            "inputs, label and weight name columns of a DataFrame: give arrays as (X, y) or "
-            "(X, y, weights)"
-        )
-
-
-def _part(data: Any, name: str) -> Part:
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-        raise TypeError(
-            f"{name} must be a Spark DataFrame, or arrays (X, y) or (X, y, weights), "
-            f"got {type(data).__name__}"
-        )
-    x, y, *rest = data
-    if y is None:
-        raise TypeError(f"{name} has no labels: give (X, y) or (X, y, weights)")
-    return x, y, rest[0] if rest else None
-
-
-def _told(which: str, read: Callable[..., Any], *arguments: Any) -> Any:
-    """`read`, whose errors say which of two data sets they are of."""
-    try:
-        return read(*arguments)
-    except ValueError as error:
-        kind = DataError if isinstance(error, DataError) else ValueError
-        raise kind(f"{which}: {error}") from None
 
 
 def _whole(num_shards: Any) -> int | None:

@@ -13,6 +13,7 @@ Executor, or driver on the same host; needs NumPy alone.
 from __future__ import annotations
 
 import errno
+import json
 import mmap
 import os
 import shutil
@@ -23,6 +24,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +35,7 @@ from dpnn.data.shards import Layout, Shape, Shard, Split, as_split
 
 SMALL = 1 << 18  # bytes up to which an array is read: a map would keep its file open
 _ORDER, _HASH = "order", "hash"  # no array has such a name
+_NOTES = "notes.json"
 _CHUNK = 1 << 24  # bytes of a file that is written anew at a time
 
 # When a file was last written to whose checksum this process has seen to be right.
@@ -88,6 +91,10 @@ class ShardWriter:
         if split not in self._splits:
             self._splits[split] = _SplitWriter(self.path / split)
         self._splits[split].append(hashes, arrays)
+
+    def note(self, content: Any) -> None:
+        """Keep what is to be said of the rows beside them, as JSON: `notes_of`."""
+        (self.path / _NOTES).write_text(json.dumps(content), "utf-8")
 
     def close(self) -> Handle:
         """Finish the files; from now on the shard counts."""
@@ -170,6 +177,12 @@ def open_shard(handle: Handle) -> Shard:
             f"shard {handle.shard} of {handle.rows} rows, written on {handle.host} at "
             f"{handle.path}, is not whole on {here}: {error}"
         ) from error
+
+
+def notes_of(handle: Handle) -> Any:
+    """What the writer of a shard has noted of it; None where it has not."""
+    path = Path(handle.path) / _NOTES
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
 
 
 def is_whole(handle: Handle) -> bool:

@@ -26,6 +26,7 @@ from dpnn.data.arrow import Spec
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.columns import Inputs, choose, describe, indicator
 from dpnn.data.dtypes import agreed, joint
+from dpnn.data.encoding import encoded
 from dpnn.data.files import delete_run
 from dpnn.data.shards import SPLITS, Layout
 from dpnn.data.spark_shards import LEVEL, SparkShards, remove
@@ -74,7 +75,10 @@ def ingest(
         with translated(sc), job_properties(sc, described):
             facts = cached.collect()
         layouts = _settled(facts, sources)
-        return SparkShards(sc, cached, run, facts, layouts, describe(df, inputs, label, weight))
+        record = describe(df, inputs, label, weight)
+        shards = SparkShards(sc, cached, run, facts, layouts, record)
+        spec = sources[0].spec
+        return shards if spec.wishes is None else encoded(shards, spec.wishes, spec.text_label)
     except BaseException:
         with suppress(Exception):
             _clear(cached, run, facts)

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from dpnn.data import checks
-from dpnn.data.arrow import Spec, decode, offsets
+from dpnn.data.arrow import Notes, Spec, decode, offsets
 from dpnn.data.checks import Problem
 from dpnn.data.files import Handle, ShardWriter
 from dpnn.data.placement import place, row_hashes
@@ -30,7 +30,7 @@ HASH = "hash"
 
 def travel_schema(spec: Spec) -> str:
     """Spark's schema of the rows between `split` and `write`."""
-    arrays = "".join(f", a{i} binary" for i in range(len(spec.parts)))
+    arrays = "".join(f", a{i} binary" for i in range(len(spec.names)))
     return f"shard int, head string, {HASH} binary{arrays}"
 
 
@@ -43,11 +43,13 @@ def split(
     for batch in batches:
         if batch.num_rows == 0:
             continue
-        arrays, problems = decode(batch, spec)
+        notes = Notes()
+        arrays, problems = decode(batch, spec, notes)
         if problems := problems + rule.problems(batch):
-            told = [asdict(replace(p, told=rule.told)) for p in problems]
-            head = json.dumps({"problems": told})
-            yield _record([0], [head], [[0, 0]] * (1 + len(spec.parts)), None)
+            found = [asdict(replace(p, told=rule.told)) for p in problems]
+            yield _record(
+                [0], [json.dumps({"problems": found})], [[0, 0]] * (1 + len(spec.names)), None
+            )
             continue
         hashes = row_hashes(arrays)
         keys = 2 * place(hashes, num_shards) + rule.held(batch, hashes)
@@ -62,11 +64,15 @@ def split(
         if "y" in arrays:
             y = arrays["y"][by_key]
             spans = [checks.span(y[a:b]) for a, b in pairwise(bounds)]
-        heads = [
-            json.dumps({"split": SPLITS[key % 2], "rows": n, "layout": layout, "labels": span})
+        heads: list[dict[str, Any]] = [
+            {"split": SPLITS[key % 2], "rows": n, "layout": layout, "labels": span}
             for key, n, span in zip(touched.tolist(), counts[touched].tolist(), spans, strict=True)
         ]
-        yield _record(touched // 2, heads, [bounds * width for width in widths], columns)
+        if spec.wishes is not None:
+            for head, (a, b) in zip(heads, pairwise(bounds), strict=True):
+                head["notes"] = _notes(arrays, by_key[a:b], notes)
+        told = [json.dumps(head) for head in heads]
+        yield _record(touched // 2, told, [bounds * width for width in widths], columns)
 
 
 def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -> Iterator[str]:
@@ -75,6 +81,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     layouts: dict[str, dict[str, list]] = {}
     labels: dict[str, list[checks.Span | None]] = {}
     problems: list[Problem] = []
+    noted: dict[str, Any] = {}
     due = 0
     try:
         for batch in batches:
@@ -89,6 +96,8 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
                 layouts.setdefault(of, {})[json.dumps(facts["layout"])] = facts["layout"]
                 labels.setdefault(of, []).append(facts["labels"])
                 due += facts["rows"]
+                if "notes" in facts:
+                    noted = _joined(noted, facts["notes"])
                 hashes, *values = (
                     blob[end[i] - end[0] : end[i + 1] - end[0]]
                     for blob, end in zip(blobs, ends, strict=True)
@@ -98,6 +107,8 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
                     for (name, dtype, _), some in zip(facts["layout"], values, strict=True)
                 }
                 writer.append(of, np.frombuffer(hashes, np.uint64), arrays)
+        if noted:
+            writer.note(noted)
         handle = writer.close()
         if handle.rows != due:
             raise RuntimeError(f"shard {shard} got {handle.rows} rows of {due}: please report this")
@@ -106,7 +117,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
         raise
     yield json.dumps(
         {
-            "handle": _plain(handle),
+            "handle": plain(handle),
             "layouts": {of: list(found.values()) for of, found in layouts.items()},
             "labels": {of: checks.span_of(found) for of, found in labels.items()},
             "problems": [asdict(p) for p in checks.merged(problems)],
@@ -114,7 +125,27 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     )
 
 
-def _plain(handle: Handle) -> dict[str, Any]:
+def _notes(arrays: dict[str, np.ndarray], rows: np.ndarray, notes: Notes) -> dict[str, Any]:
+    """What is to be known of some rows of a batch: the names of just their values."""
+    columns = list(arrays["x.categories"].T) if "x.categories" in arrays else []
+    if len(notes.texts) > len(columns):
+        columns.append(arrays["y"])
+    texts = []
+    for column, names in zip(columns, notes.texts, strict=True):
+        values = np.unique(column[rows]).tolist()
+        texts.append({value: names[value] for value in values if value in names})
+    return {"widths": notes.widths, "stamps": notes.stamps, "texts": texts}
+
+
+def _joined(noted: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    if not noted:
+        return more
+    for names, others in zip(noted["texts"], more["texts"], strict=True):
+        names.update(others)
+    return noted
+
+
+def plain(handle: Handle) -> dict[str, Any]:
     """As JSON; the layouts are settled by the driver."""
     pieces = {of: asdict(piece) for of, piece in handle.pieces.items()}
     return {"shard": handle.shard, "path": handle.path, "host": handle.host, "pieces": pieces}

@@ -70,7 +70,8 @@ def _as_integers(values: np.ndarray) -> np.ndarray:
         narrow = np.ascontiguousarray(values, np.float32)
         # Round floats differ in high bits only, which a product mod 2^64 would push out: swap.
         found = narrow.view(np.uint32).byteswap().astype(np.uint64)
-        if values.dtype.itemsize > 4 and (whole := narrow != values).any():
+        if values.dtype.itemsize > 4:  # whole numbers that float32 has not, as integers
+            whole = (narrow != values) & (np.abs(values) < 2**53) & (values == np.floor(values))
             found[whole] = values[whole].astype(np.int64).astype(np.uint64)
         return found
     return values.astype(np.uint64)

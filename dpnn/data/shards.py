@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from dpnn.data.checks import Span
+from dpnn.data.encoders.encoders import Encoders
 
 SPLITS = ("train", "validation")
 
@@ -71,12 +72,14 @@ class Facts:
 class Shards(Protocol):
     """The shards of a dataset, wherever they lie.
 
-    facts   of each split that there is, by name
-    source  what the rows came from, for the record: paths, filter, schema, rows
+    facts     of each split that there is, by name
+    source    what the rows came from, for the record: paths, filter, schema, rows
+    encoders  what made the inputs of raw columns; None where they are as they were
     """
 
     facts: dict[str, Facts]
     source: dict[str, Any]
+    encoders: Encoders | None
 
     def close(self) -> None:
         """Give back what holds them. May be called twice."""
@@ -89,6 +92,7 @@ class LocalShards:
     shards: list[Shard]
     facts: dict[str, Facts]
     source: dict[str, Any]
+    encoders: Encoders | None = None
 
     def close(self) -> None:
         """Nothing: memory goes with the last who looks at it."""

@@ -27,6 +27,7 @@ from py4j.protocol import Py4JError
 from pyspark import RDD, SparkContext, StorageLevel
 
 from dpnn.data.checks import span_of
+from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.files import Handle, MissingShard, Piece, delete_run, is_whole, open_shard
 from dpnn.data.placement import add_checksums
 from dpnn.data.shards import Facts, Layout, LocalShards, Shard, as_split
@@ -50,6 +51,8 @@ class SparkShards:
     rdd      one Handle a partition, in shard order; a task reads its files by `open_shard`
     facts    of each split
     source   what the rows came from, for the record: paths, filter, schema, rows
+    beneath   raw shards that these were made of: repaired before them, closed after them
+    encoders  what made these of raw columns; None where there are none
     """
 
     def __init__(
@@ -60,8 +63,12 @@ class SparkShards:
         found: list[dict],
         layouts: Layouts,
         source: dict[str, Any],
+        beneath: SparkShards | None = None,
+        encoders: Encoders | None = None,
     ) -> None:
         self.sc = sc
+        self.encoders = encoders
+        self._beneath = beneath
         self._run = run
         self._cached = cached
         self._closed = False
@@ -96,6 +103,8 @@ class SparkShards:
 
         Raises SourceChanged if one comes out different.
         """
+        if self._beneath is not None:
+            self._beneath.repair()
         layouts = self._layouts
         facts = self._cached.mapPartitions(lambda facts: _damaged(facts, layouts), True).collect()
         damaged = [fact["handle"]["shard"] for fact in facts if not fact["whole"]]
@@ -113,7 +122,7 @@ class SparkShards:
 
     def fetch(self) -> LocalShards:
         """All shards for this process: mapped where they lie on this host, else brought over."""
-        return LocalShards(self._fetch(), self.facts, self.source)
+        return LocalShards(self._fetch(), self.facts, self.source, self.encoders)
 
     def _fetch(self) -> list[Shard]:
         here = socket.gethostname()
@@ -141,6 +150,8 @@ class SparkShards:
         finally:
             with suppress(Exception):
                 self._cached.unpersist()
+            if self._beneath is not None:
+                self._beneath.close()
 
     def __enter__(self) -> SparkShards:
         return self

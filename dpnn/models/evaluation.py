@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 
 from dpnn import nn
+from dpnn.data import tables
 from dpnn.data.arrow import Spec, decode
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.shards import as_split
-from dpnn.models import tables
+from dpnn.data.tables import Wanted
 from dpnn.models.scorer import Scorer, Sent, bound, cut, explained
-from dpnn.models.tables import Wanted
 from dpnn.nn.core.network import each
 from dpnn.nn.more.metrics import Measures
 

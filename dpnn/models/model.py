@@ -11,11 +11,12 @@ from uuid import uuid4
 import numpy as np
 
 from dpnn import nn
+from dpnn.data import tables
 from dpnn.data.arrays import from_arrays, numbers
 from dpnn.data.checks import raise_problems
 from dpnn.data.roles import Columns, is_frame
 from dpnn.data.shards import as_split
-from dpnn.models import evaluation, modelfile, outputs, scoring, tables
+from dpnn.models import evaluation, modelfile, outputs, scoring
 from dpnn.models.outputs import Output
 from dpnn.models.scorer import BATCH, Scorer, Sent, forward
 

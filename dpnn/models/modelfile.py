@@ -23,6 +23,7 @@ from safetensors.numpy import save
 
 import dpnn
 from dpnn import nn
+from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.roles import Columns
 from dpnn.nn.core.spec import REGISTRY
 from dpnn.nn.more import normalization
@@ -73,7 +74,7 @@ def write(path: str | os.PathLike[str], content: Content) -> None:
         "model": json.dumps(model),
         "loss": json.dumps(loss),
         "input_shape": json.dumps(network.input_shape),
-        "columns": json.dumps(content.columns and asdict(content.columns)),
+        "columns": json.dumps(_described(content.columns)),
         "source": json.dumps(content.source),
         "classes": json.dumps(homes),
     }
@@ -118,7 +119,7 @@ def _content(tensors: Any) -> Content:
         loss = nn.from_spec(json.loads(metadata["loss"]))
         shape = _shape(json.loads(metadata["input_shape"]))
         columns, source = json.loads(metadata["columns"]), json.loads(metadata["source"])
-        columns = None if columns is None else Columns(**columns)
+        columns = None if columns is None else _columns(columns)
         if not isinstance(layer, nn.Layer) or not isinstance(loss, nn.Loss):
             raise TypeError("its model or loss is something else")
         if not isinstance(source, dict):
@@ -138,6 +139,23 @@ def _content(tensors: Any) -> Content:
     if not sound:
         raise _BadModelError("does not match its checksum: it was altered")
     return Content(network, loss, columns, source)
+
+
+def _described(columns: Columns | None) -> dict[str, Any] | None:
+    """Raw columns by their encoders, which the file carries."""
+    if columns is None:
+        return None
+    if not isinstance(columns.inputs, Encoders):
+        return asdict(columns)
+    inputs = {"encoders": columns.inputs.as_json()}
+    return {"inputs": inputs, "label": columns.label, "weight": columns.weight}
+
+
+def _columns(described: dict[str, Any]) -> Columns:
+    inputs = described["inputs"]
+    if isinstance(inputs, dict) and "encoders" in inputs and isinstance(inputs["encoders"], dict):
+        described = {**described, "inputs": Encoders.from_json(inputs["encoders"])}
+    return Columns(**described)
 
 
 def _tensors(tensors: Any, expected: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

@@ -16,8 +16,8 @@ import numpy as np
 from dpnn import nn
 from dpnn.data.checks import DataError
 from dpnn.data.shards import Arrays
+from dpnn.data.tables import Wanted
 from dpnn.models import outputs
-from dpnn.models.tables import Wanted
 from dpnn.nn.core.network import each, length
 
 BATCH = 1000  # rows of one forward pass: ten to a batch of Spark's, so that both cut rows alike

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from dpnn.data import tables
 from dpnn.data.arrow import Spec, decode
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.shards import as_split
-from dpnn.models import tables
+from dpnn.data.tables import Wanted
 from dpnn.models.outputs import Output
 from dpnn.models.scorer import Scorer, Sent, bound, forward
-from dpnn.models.tables import Wanted
 
 _last = threading.local()  # Executor. The last batch of this thread, and its raw outputs
 

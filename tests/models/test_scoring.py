@@ -162,8 +162,9 @@ def test_only_what_is_asked_for_is_computed(small):
 def test_both_outputs_of_a_batch_share_one_pass(monkeypatch):
     import pyarrow as pa
 
+    from dpnn.data import tables
     from dpnn.data.roles import is_frame
-    from dpnn.models import scoring, tables
+    from dpnn.models import scoring
     from dpnn.models.outputs import Output
     from dpnn.models.scorer import Sent
 

@@ -10,7 +10,6 @@ same function encodes at ingest, in `transform` and in `predict`. Driver and exe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
@@ -109,6 +108,12 @@ class Encoders:
     wishes: Wishes
     numbers: tuple[NumberEncoder, ...] = ()
     categories: tuple[CategoryEncoder, ...] = ()
+    classes: tuple[str, ...] = ()  # of a label that is text, by their numbers
+
+    @property
+    def names(self) -> list[str]:
+        """The raw columns, as their wishes name them."""
+        return self.wishes.names
 
     @property
     def number_names(self) -> list[str]:
@@ -143,6 +148,20 @@ class Encoders:
             made["categories"] = np.stack(codes, axis=1)
         return made
 
+    def arrays(self, raw: Raw) -> dict[str, np.ndarray]:
+        """`encode`, by a shard's flat names."""
+        return {f"x.{name}": array for name, array in self.encode(raw).items()}
+
+    def encode_label(self, hashes: np.ndarray) -> np.ndarray:
+        """(n,) int32 class numbers of hashed names; DataError for a name that training had not."""
+        names = CategoryEncoder("label", self.classes).encode(hashes) - FIRST
+        if (names < 0).any():
+            raise DataError(
+                f"the label has {int((names < 0).sum()):,} values that are none of the model's "
+                f"classes: {', '.join(self.classes[:20])}"
+            )
+        return names
+
     def as_json(self) -> dict[str, Any]:
         return {
             "wishes": self.wishes.as_json(),
@@ -150,6 +169,7 @@ class Encoders:
             "categories": [
                 {"name": e.name, "values": e.values, "buckets": e.buckets} for e in self.categories
             ],
+            "classes": self.classes,
         }
 
     @classmethod
@@ -164,27 +184,30 @@ class Encoders:
             CategoryEncoder(**{**one, "values": tuple(one["values"])})
             for one in content["categories"]
         ]
-        return cls(Wishes.from_json(content["wishes"]), tuple(numbers), tuple(categories))
+        wishes, classes = Wishes.from_json(content["wishes"]), tuple(content["classes"])
+        return cls(wishes, tuple(numbers), tuple(categories), classes)
 
 
-def learn(
-    wishes: Wishes, found: Findings, widths: Sequence[int], stamps: Sequence[bool]
-) -> Encoders:
-    """Driver. The encoders of some training rows.
-
-    widths  how many numbers each number column has; dates have one
-    stamps  of each date, whether it is a timestamp (seconds), else days
-    """
+def learn(wishes: Wishes, found: Findings) -> Encoders:
+    """Driver. The encoders of some training rows."""
     numbers: list[NumberEncoder] = []
-    is_stamp = [False] * len(wishes.numbers) + list(stamps)
-    for wish, width, stamp in zip(wishes.measured, widths, is_stamp, strict=True):
+    stamps = [False] * len(wishes.numbers) + list(found.stamps)
+    for wish, width, stamp in zip(wishes.measured, found.widths, stamps, strict=True):
         for k in range(width):
             name = wish.name if width == 1 else f"{wish.name}[{k}]"
             numbers.append(_number(wish, name, found, len(numbers), stamp))
     categories = [
         _category(wish, found.counts[k], found.texts[k]) for k, wish in enumerate(wishes.categories)
     ]
-    return Encoders(wishes, tuple(numbers), tuple(categories))
+    return Encoders(wishes, tuple(numbers), tuple(categories), _classes(found.classes))
+
+
+def _classes(names: set[str]) -> tuple[str, ...]:
+    """In order: of numbers by their size, else of the alphabet."""
+    try:
+        return tuple(sorted(names, key=float))
+    except ValueError:
+        return tuple(sorted(names))
 
 
 def _number(

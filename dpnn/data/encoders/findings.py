@@ -7,7 +7,9 @@ Categories: how often each value occurs. Executor and driver; needs NumPy alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +53,9 @@ class Findings:
     moments: Moments
     counts: list[dict[int, int]]  # of each category column: hash -> rows; MISSING among them
     texts: list[dict[int, str]]
+    widths: tuple[int, ...] = ()  # as `Raw` has them
+    stamps: tuple[bool, ...] = ()
+    classes: set[str] = field(default_factory=set)  # names of the labels, where they are text
 
     def add(self, other: Findings) -> Findings:
         hashes, sample = _smallest(
@@ -60,24 +65,41 @@ class Findings:
         counts = [_summed(a, b) for a, b in zip(self.counts, other.counts, strict=True)]
         texts = [{**a, **b} for a, b in zip(self.texts, other.texts, strict=True)]
         moments = self.moments.add(other.moments)
-        return Findings(self.rows + other.rows, hashes, sample, moments, counts, texts)
+        known = self if self.widths else other  # a shard without rows knows nothing
+        return Findings(
+            self.rows + other.rows,
+            hashes,
+            sample,
+            moments,
+            counts,
+            texts,
+            known.widths,
+            known.stamps,
+            self.classes | other.classes,
+        )
 
 
 def find(
-    hashes: np.ndarray, numbers: np.ndarray, categories: np.ndarray, texts: list[dict[int, str]]
+    hashes: np.ndarray,
+    numbers: np.ndarray,
+    categories: np.ndarray,
+    texts: Sequence[dict[int, str]],
+    **known: Any,
 ) -> Findings:
-    """Of one shard's training rows, given in content order.
+    """Of one shard's training rows, given in content order; `known` is the rest of `Findings`.
 
     hashes (n,) uint64 row hashes     numbers (n, K)     categories (n, C)
     """
     counts, kept = [], []
-    for column, known in zip(categories.T, texts, strict=True):
+    for column, names in zip(categories.T, texts, strict=True):
         values, times = np.unique(column, return_counts=True)
         order = np.lexsort((values, -times))[:VALUES]
         found = dict(zip(values[order].tolist(), times[order].tolist(), strict=True))
         counts.append(found)
-        kept.append({value: known[value] for value in found if value in known})
-    return Findings(len(hashes), *_smallest(hashes, numbers), _moments(numbers), counts, kept)
+        kept.append({value: names[value] for value in found if value in names})
+    small, sample = _smallest(hashes, numbers)
+    moments = _moments(numbers)
+    return Findings(len(hashes), small, sample, moments, counts, kept, **known)
 
 
 def _smallest(hashes: np.ndarray, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -33,16 +33,23 @@ class Raw:
     categories: np.ndarray
     texts: tuple[dict[int, str], ...]
     widths: tuple[int, ...]  # numbers of each number column; dates have one
+    stamps: tuple[bool, ...]  # of each date, whether it is a timestamp: seconds, not days
 
     @property
     def rows(self) -> int:
         return len(self.numbers)
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By a shard's flat names, as far as there are columns."""
+        made = {"x.numbers": self.numbers, "x.categories": self.categories}
+        return {name: array for name, array in made.items() if array.shape[1]}
 
-def read(table: Mapping[str, pa.Array], wishes: Wishes) -> tuple[Raw, list[Problem]]:
+
+def read(table: Mapping[str, Any], wishes: Wishes) -> tuple[Raw, list[Problem]]:
     """The raw arrays of Arrow columns by name, and what is wrong with them.
 
-    KeyError where a column is not there; DataError where its type has no such meaning.
+    DataError where a column's type has no such meaning.
     """
     problems: list[Problem] = []
     numbers: list[np.ndarray] = []
@@ -55,10 +62,11 @@ def read(table: Mapping[str, pa.Array], wishes: Wishes) -> tuple[Raw, list[Probl
     categories = np.zeros((rows, len(wishes.categories)), np.int64)
     texts = []
     for k, category in enumerate(wishes.categories):
-        categories[:, k], found = _categories(_whole(table[category.name]), category.name)
+        categories[:, k], found = hashed(table[category.name], category.name)
         texts.append(found)
+    stamps = tuple(pa.types.is_timestamp(table[date.name].type) for date in wishes.dates)
     wide = np.concatenate([np.empty((rows, 0)), *numbers], axis=1)
-    return Raw(wide, categories, tuple(texts), tuple(v.shape[1] for v in numbers)), problems
+    return Raw(wide, categories, tuple(texts), tuple(v.shape[1] for v in numbers), stamps), problems
 
 
 def hash_text(text: str) -> int:
@@ -119,8 +127,9 @@ def _lists(array: pa.Array, name: str) -> np.ndarray:
     return _numbers(pc.list_flatten(array), name).reshape(len(array), width)
 
 
-def _categories(array: pa.Array, name: str) -> tuple[np.ndarray, dict[int, str]]:
-    """(n,) hashes, and the text of each."""
+def hashed(column: pa.Array | pa.ChunkedArray, name: str) -> tuple[np.ndarray, dict[int, str]]:
+    """(n,) hashes of a column of categories, and the text of each."""
+    array = _whole(column)
     kind = array.type
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         raise DataError(f"column {name!r} is {kind}: categories are strings, numbers or dates")

@@ -73,7 +73,10 @@ Wish = Number | Category | Date
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is to become of each raw column, in the order in which the user named them."""
+    """What is to become of each raw column, in the order in which the user named them.
+
+    None named: all but label, weight and split, each by its type.
+    """
 
     numbers: tuple[Number, ...] = ()
     categories: tuple[Category, ...] = ()
@@ -85,8 +88,6 @@ class Wishes:
             if name in seen:
                 raise ValueError(f"column {name!r} is named twice: give it one meaning")
             seen.add(name)
-        if not seen:
-            raise ValueError("no column is named: give numeric=, categorical= or date= one or more")
 
     @property
     def measured(self) -> list[Number | Date]:
@@ -98,6 +99,12 @@ class Wishes:
         """All columns, numbers first, then categories and dates."""
         wishes: list[Wish] = [*self.numbers, *self.categories, *self.dates]
         return [wish.name for wish in wishes]
+
+    @property
+    def array_names(self) -> list[str]:
+        """Of the arrays that a shard has of them."""
+        numbers = ["x.numbers"] if self.measured else []
+        return numbers + (["x.categories"] if self.categories else [])
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -124,6 +131,7 @@ def columns(
 ) -> Wishes:
     """Raw columns as inputs: `Dataset(df, inputs=dpnn.columns(numeric=[…], categorical=[…]))`.
 
+    None named: all columns but label, weight and split, each by its type.
     A name stands for `Number(name, scale, clip)`, `Category(name, least, most)`, `Date(name)`.
     """
     return Wishes(

@@ -13,8 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dpnn.data.arrow import Column, Part, Spec, decode
+from dpnn.data.arrow import Column, Notes, Part, Spec, decode
 from dpnn.data.checks import DataError, Problem
+from dpnn.data.encoders.encoders import Encoders
+from dpnn.data.encoders.wishes import Category, Date, Number, Wishes
 from dpnn.nn.core.spec import nearest
 
 Wanted = dict[str, Any]  # a shard's flat name -> the column, or the list of columns, that it is of
@@ -22,7 +24,7 @@ _VECTOR = {"type", "size", "indices", "values"}  # how Spark stores its vectors
 
 
 def wanted(inputs: Any, label: Any = None, weight: str | None = None) -> Wanted:
-    """Which array is of which columns."""
+    """Which array is of which columns; "x" may be of raw ones, by their wishes or encoders."""
     several = isinstance(inputs, Mapping)
     found = {f"x.{name}": names for name, names in inputs.items()} if several else {"x": inputs}
     found |= {} if label is None else {"y": label}
@@ -31,8 +33,7 @@ def wanted(inputs: Any, label: Any = None, weight: str | None = None) -> Wanted:
 
 def names_of(wanted: Wanted) -> list[str]:
     """All columns, in order; a column that is wanted twice comes twice."""
-    groups = ([group] if isinstance(group, str) else group for group in wanted.values())
-    return [name for group in groups for name in group]
+    return [name for key in wanted for name in _group(wanted, key)]
 
 
 def is_table(data: Any) -> bool:
@@ -62,12 +63,17 @@ def columns_of(data: Any, names: Iterable[str]) -> list[pa.Array]:
 
 
 def arrays(
-    columns: Sequence[pa.Array], wanted: Wanted, num_classes: int | None = None
+    columns: Sequence[pa.Array],
+    wanted: Wanted,
+    num_classes: int | None = None,
+    notes: Notes | None = None,
 ) -> tuple[dict[str, np.ndarray], list[Problem]]:
-    """What `decode` makes of columns in the order of `names_of(wanted)`.
+    """What `decode` makes of columns in the order of `names_of(wanted)`; fills `notes` of raw ones.
 
     Where one array is wanted of several columns, it may also come packed: as one column of arrays.
     """
+    if isinstance(wanted.get("x"), Wishes | Encoders):
+        return _raw(columns, wanted, num_classes, notes)
     given = [_plain(column) for column in columns]
     names = names_of(wanted)
     if len(given) == 1 < len(names) == len(_group(wanted, "x")):
@@ -78,7 +84,7 @@ def arrays(
             own = _group(wanted, name)
             span = slice(place, place + len(own))
             place = span.stop
-            given[span] = _alike(given[span], own, floats=name == "w")
+            given[span] = _alike(given[span], own, name)
             stacked = not isinstance(group, str)
             parts.append(Part(name, tuple(Column((column,)) for column in own), stacked))
     else:
@@ -88,8 +94,62 @@ def arrays(
     return decode(batch, Spec(tuple(parts), num_classes))
 
 
+def _raw(
+    columns: Sequence[pa.Array], wanted: Wanted, num_classes: int | None, notes: Notes | None
+) -> tuple[dict[str, np.ndarray], list[Problem]]:
+    """Raw columns as they are, then label and weight."""
+    inputs: Wishes | Encoders = wanted["x"]
+    names, raw = names_of(wanted), len(inputs.names)
+    if len(columns) != len(names):
+        told = ", ".join(names)
+        raise ValueError(f"the model takes {len(names)} columns ({told}), got {len(columns)}")
+    given = [*columns[:raw], *map(_plain, columns[raw:])]
+    parts = [
+        Part(name, tuple(Column((column,)) for column in _group(wanted, name)), name == "w")
+        for name in wanted
+        if name != "x"
+    ]
+    if isinstance(inputs, Encoders):
+        text = bool(inputs.classes)
+        spec = Spec(tuple(parts), num_classes, inputs.wishes, text, inputs)
+    else:
+        text = "y" in wanted and is_text(given[raw].type)
+        spec = Spec(tuple(parts), num_classes, inputs, text)
+    batch = pa.RecordBatch.from_arrays(given, names=[f"c{i}" for i in range(len(given))])
+    return decode(batch, spec, notes)
+
+
+def by_type(data: Any, leave_out: Iterable[str]) -> Wishes:
+    """What each column of a table is likely meant to be: as `columns.by_type` of a DataFrame."""
+    names = [name for name in _names(data) if name not in set(leave_out)]
+    numbers, categories, dates = [], [], []
+    for name, column in zip(names, columns_of(data, names), strict=True):
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        if is_text(kind):
+            categories.append(Category(name))
+        elif pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+            dates.append(Date(name))
+        elif _is_number(_leaf(kind)) and not _is_bytes(kind):
+            numbers.append(Number(name))
+    return Wishes(tuple(numbers), tuple(categories), tuple(dates))
+
+
+def _names(data: Any) -> list[Any]:
+    if _is_pandas(data):
+        return list(data.columns)
+    return data.column_names if hasattr(data, "column_names") else pa.table(data).column_names
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a label's values are names of classes."""
+    types = pa.types
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_boolean(kind)
+
+
 def _group(wanted: Wanted, name: str) -> list[str]:
     group = wanted.get(name, ())
+    if isinstance(group, Wishes | Encoders):
+        return group.names
     return [group] if isinstance(group, str) else list(group)
 
 
@@ -128,7 +188,7 @@ def _plain(array: pa.Array) -> pa.Array:
 def _dense(vectors: pa.StructArray) -> pa.Array:
     """Spark's vectors as arrays."""
     if not vectors.null_count and pc.all(pc.equal(vectors.field("type"), 1)).as_py():
-        return vectors.field("values").cast(pa.list_(pa.float32()), safe=False)
+        return vectors.field("values").cast(pa.list_(pa.float64()), safe=False)
     rows: list[Any] = []
     for vector in vectors.to_pylist():
         dense = vector and vector["values"]
@@ -136,11 +196,11 @@ def _dense(vectors: pa.StructArray) -> pa.Array:
             dense = np.zeros(vector["size"])
             dense[vector["indices"]] = vector["values"]
         rows.append(dense)
-    return pa.array(rows, pa.list_(pa.float64())).cast(pa.list_(pa.float32()), safe=False)
+    return pa.array(rows, pa.list_(pa.float64()))
 
 
-def _alike(columns: list[pa.Array], names: list[str], floats: bool) -> list[pa.Array]:
-    """Numbers that stand side by side: float32 all of them where one is no whole number."""
+def _alike(columns: list[pa.Array], names: list[str], part: str) -> list[pa.Array]:
+    """Numbers that stand side by side: floats all of them where one is no whole number."""
     leaves = [_leaf(column.type) for column in columns]
     for leaf, column, name in zip(leaves, columns, names, strict=True):
         if not _is_number(leaf):
@@ -148,18 +208,34 @@ def _alike(columns: list[pa.Array], names: list[str], floats: bool) -> list[pa.A
                 f"column {name!r} is {column.type}, not numbers: numbers, booleans, lists of them, "
                 "vectors and binary (one byte a value) are"
             )
-    if floats or any(pa.types.is_floating(leaf) or pa.types.is_decimal(leaf) for leaf in leaves):
-        return [
-            column if _is_bytes(leaf) else _floats(column, leaf)
-            for leaf, column in zip(leaves, columns, strict=True)
-        ]
-    return columns
+    broken = any(pa.types.is_floating(leaf) or pa.types.is_decimal(leaf) for leaf in leaves)
+    if not (broken or part == "w"):
+        return columns
+    target = _number(leaves, exact=part.startswith("x"))
+    return [
+        column if _is_bytes(leaf) else _numbers(column, leaf, target)
+        for leaf, column in zip(leaves, columns, strict=True)
+    ]
 
 
-def _floats(column: pa.Array, leaf: pa.DataType) -> pa.Array:
+def _number(leaves: Sequence[pa.DataType], exact: bool) -> pa.DataType:
+    """As `columns.py` has it: whole numbers among others must stay whole."""
+    if not exact or all(map(_is_small, leaves)):
+        return pa.float32()
+    whole = all(pa.types.is_decimal(k) and not k.scale and k.precision <= 18 for k in leaves)
+    return pa.int64() if whole else pa.float64()
+
+
+def _is_small(leaf: pa.DataType) -> bool:
+    """Whether float32 holds all numbers of this type."""
+    small = (pa.float32(), pa.float16(), pa.bool_(), pa.int8(), pa.int16(), pa.uint8(), pa.uint16())
+    return leaf in small or _is_bytes(leaf)
+
+
+def _numbers(column: pa.Array, leaf: pa.DataType, target: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(leaf):  # by its digits: rounded once, as Spark does
         column = column.cast(_with_leaf(column.type, pa.string()))
-    return column.cast(_with_leaf(column.type, pa.float32()), safe=False)
+    return column.cast(_with_leaf(column.type, target), safe=False)
 
 
 def _leaf(kind: pa.DataType) -> pa.DataType:
@@ -189,3 +265,15 @@ def _is_number(kind: pa.DataType) -> bool:
     types = pa.types
     known = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
     return _is_bytes(kind) or any(is_kind(kind) for is_kind in known)
+
+
+def flags(data: Any, name: str) -> pa.RecordBatch:
+    """The column that is true for validation rows, as `splits.ByColumn` takes it."""
+    (column,) = columns_of(data, [name])
+    column = _plain(column)
+    kind = column.type
+    if not pa.types.is_boolean(kind):
+        if not (pa.types.is_integer(kind) or pa.types.is_string(kind)):
+            raise ValueError(f"the validation indicator {name!r} is {kind}, expected boolean")
+        column = pc.utf8_lower(column.cast(pa.string()))
+    return pa.RecordBatch.from_arrays([column], names=["held"])

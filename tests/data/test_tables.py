@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from dpnn import TrainedModel, nn
+from dpnn.data import tables
 from dpnn.data.checks import DataError
 from dpnn.data.roles import Columns
-from dpnn.models import tables
 
 ROWS = 6
 FLOATS = np.linspace(-2, 3, ROWS)
