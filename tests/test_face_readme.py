@@ -18,8 +18,9 @@ def section(heading: str) -> str:
 
 @pytest.mark.slow
 def test_the_readers_own_script_runs_as_it_stands(tmp_path):
-    (code,) = re.findall(r"```python\n(.*?)```", section("Your own script"), re.S)
-    (tmp_path / "own.py").write_text(code)
+    blocks = re.findall(r"```python\n(.*?)```", section("Your own script"), re.S)
+    more = "print(small.num_shards == large.num_shards)\n"
+    (tmp_path / "own.py").write_text("".join([*blocks, more]))
     settings = ("PYSPARK_", "SPARK_", "DPNN_", "PYTHONPATH")
     plain = {k: v for k, v in os.environ.items() if not k.startswith(settings)}
     command = [sys.executable, "own.py"]
@@ -28,11 +29,12 @@ def test_the_readers_own_script_runs_as_it_stands(tmp_path):
     (share,) = re.findall(r"^([\d.]+)% of 360 new digits read$", done.stdout, re.M)
     assert float(share) > 95
     assert "|label|prediction|" in done.stdout
+    assert done.stdout.strip().endswith("True")
     assert (tmp_path / "digits.safetensors").exists()
 
 
 def test_the_script_is_ten_lines():
-    (code,) = re.findall(r"```python\n(.*?)```", section("Your own script"), re.S)
+    code = re.findall(r"```python\n(.*?)```", section("Your own script"), re.S)[0]
     assert len(code.strip().splitlines()) <= 12
 
 
