@@ -47,6 +47,7 @@ def _layout(encoders: Encoders, facts: list[dict], split: str) -> Layout:
     made: list[Any] = []
     if encoders.numbers:
         made.append(("x.numbers", "<f4", (len(encoders.number_names),)))
+        made.append(("x.places", "<f4", (len(encoders.numbers),)))
     if encoders.categories:
         made.append(("x.categories", "<i4", (len(encoders.categories),)))
     for name, shape in facts[0]["shapes"][split].items():

@@ -16,7 +16,7 @@ from dpnn.data import checks
 from dpnn.data.arrays import layout_of
 from dpnn.data.arrow import Notes
 from dpnn.data.encoders.encoders import Encoders, learn
-from dpnn.data.encoders.findings import Findings, find
+from dpnn.data.encoders.findings import Findings, find, moments
 from dpnn.data.encoders.raw import Raw
 from dpnn.data.encoders.wishes import Wishes
 from dpnn.data.files import Handle, ShardWriter, notes_of, open_shard
@@ -54,7 +54,11 @@ def findings(
         rows = train.order[start : start + CHUNK]
         arrays = {name: array[rows] for name, array in train.arrays.items()}
         some = raw_of(arrays, wishes)
-        part = find(hashes[rows], some.numbers, some.categories, texts, **known)
+        y = arrays.get("y")
+        label = None
+        if y is not None and y.ndim == 1 and not text_label:
+            label = moments(y[:, None].astype(np.float64))
+        part = find(hashes[rows], some.numbers, some.categories, texts, label=label, **known)
         total = part if total is None else total.add(part)
     assert total is not None
     return total

@@ -214,6 +214,24 @@ def test_what_cannot_be_is_one_line():
         learned({"c": pa.array([None, None], pa.string())}, columns(categorical=["c"]))
 
 
+def test_places_among_the_edges():
+    encoders, raw = learned({"x": pa.array([0.0, 1.0, 4.0, None])}, columns(numeric=["x"]))
+    assert encoders.numbers[0].edges == (0.0, 1.0, 4.0)
+    np.testing.assert_array_equal(encoders.encode(raw)["places"][:, 0], [0, 1, 2, 0])
+    other, _ = read({"x": pa.array([-9.0, 0.25, 2.5, 99.0])}, encoders.wishes)
+    np.testing.assert_array_equal(encoders.encode(other)["places"][:, 0], [0, 0.25, 1.5, 2])
+
+
+def test_a_value_that_is_nearly_always_there_takes_one_bin():
+    x = np.r_[np.zeros(9000), np.arange(1, 1001.0)]
+    encoders, _ = learned({"x": pa.array(x)}, Wishes((Number("x", bins=11),)))
+    edges = np.array(encoders.numbers[0].edges)
+    assert edges[0] == 0
+    assert edges[-1] == 1000
+    assert len(edges) >= 10
+    np.testing.assert_allclose(np.diff(edges)[1:-1], 100, rtol=0.05)
+
+
 def test_missing_is_never_a_hash():
     raw, _ = read({"c": pa.array(["", None])}, columns(categorical=["c"]))
     assert raw.categories[0, 0] != MISSING == raw.categories[1, 0]

@@ -2,6 +2,8 @@
 
 numbers     (n, W) float32: each number column scaled, 0 where missing, and behind it a flag where
             training rows were missing; dates likewise, with sine and cosine of week, year and day
+places      (n, F) float32: each number column's place among its edges, from 0 to the last edge, for
+            piecewise-linear embeddings; 0 where missing
 categories  (n, C) int32: 0 missing, 1 unseen, 2, 3, … the values kept, the most frequent first
 
 Learned once, from the summed `Findings` of the training rows; plain JSON in the model file. The
@@ -33,7 +35,8 @@ class NumberEncoder:
 
     flag   training rows were missing: a column of its own says where
     grid   (raw value, score) pairs of the scale "quantile", ascending
-    days   of a date: 86400 where the raw unit is days, 1 where it is seconds, else 0
+    edges  of bins that training rows fill evenly, as far as single values let them
+    turns  of a date: what of it comes round, "week", "year", "day"; seconds of its raw unit
     """
 
     name: str
@@ -42,6 +45,7 @@ class NumberEncoder:
     clip: bool
     flag: bool
     grid: tuple[tuple[float, float], ...] = ()
+    edges: tuple[float, ...] = ()
     turns: tuple[str, ...] = ()
     seconds: float = 1.0
 
@@ -57,6 +61,11 @@ class NumberEncoder:
             return np.where(np.isnan(x), np.nan, np.interp(x, values, scores))
         y = (x - self.center) * self.scale
         return y / np.sqrt(1 + (y / 3) ** 2) if self.clip else y
+
+    def place(self, x: np.ndarray) -> np.ndarray:
+        """(n,) where x lies among the edges; beyond them, at their ends."""
+        places = np.interp(x, np.array(self.edges), np.arange(len(self.edges)))
+        return np.where(np.isnan(x), 0, places)
 
     def encode(self, x: np.ndarray) -> list[np.ndarray]:
         """The columns that `names` names."""
@@ -103,12 +112,18 @@ class CategoryEncoder:
 
 @dataclass(frozen=True)
 class Encoders:
-    """All of a model's, in the order of its raw columns."""
+    """All of a model's, in the order of its raw columns.
+
+    classes           names of a label that is text, by their numbers
+    center, deviation of a label of numbers, over training rows
+    """
 
     wishes: Wishes
     numbers: tuple[NumberEncoder, ...] = ()
     categories: tuple[CategoryEncoder, ...] = ()
-    classes: tuple[str, ...] = ()  # of a label that is text, by their numbers
+    classes: tuple[str, ...] = ()
+    center: float = 0.0
+    deviation: float = 1.0
 
     @property
     def names(self) -> list[str]:
@@ -126,7 +141,7 @@ class Encoders:
         return {encoder.name: encoder.size for encoder in self.categories}
 
     def encode(self, raw: Raw) -> dict[str, np.ndarray]:
-        """{"numbers": (n, W) float32, "categories": (n, C) int32}, each where there are columns."""
+        """`numbers`, `places` and `categories`, as far as there are such columns."""
         if raw.numbers.shape[1] != len(self.numbers):
             raise DataError(
                 f"the rows have {raw.numbers.shape[1]} numbers in their number columns, training "
@@ -140,6 +155,8 @@ class Encoders:
                 for column in encoder.encode(x)
             ]
             made["numbers"] = np.stack(columns, axis=1).astype(np.float32)
+            places = [e.place(x) for e, x in zip(self.numbers, raw.numbers.T, strict=True)]
+            made["places"] = np.stack(places, axis=1).astype(np.float32)
         if self.categories:
             codes = [
                 encoder.encode(hashes)
@@ -170,13 +187,19 @@ class Encoders:
                 {"name": e.name, "values": e.values, "buckets": e.buckets} for e in self.categories
             ],
             "classes": self.classes,
+            "label": [self.center, self.deviation],
         }
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Encoders:
         numbers = [
             NumberEncoder(
-                **{**one, "grid": tuple(map(tuple, one["grid"])), "turns": tuple(one["turns"])}
+                **{
+                    **one,
+                    "grid": tuple(map(tuple, one["grid"])),
+                    "edges": tuple(one["edges"]),
+                    "turns": tuple(one["turns"]),
+                }
             )
             for one in content["numbers"]
         ]
@@ -185,7 +208,7 @@ class Encoders:
             for one in content["categories"]
         ]
         wishes, classes = Wishes.from_json(content["wishes"]), tuple(content["classes"])
-        return cls(wishes, tuple(numbers), tuple(categories), classes)
+        return cls(wishes, tuple(numbers), tuple(categories), classes, *content["label"])
 
 
 def learn(wishes: Wishes, found: Findings) -> Encoders:
@@ -199,7 +222,13 @@ def learn(wishes: Wishes, found: Findings) -> Encoders:
     categories = [
         _category(wish, found.counts[k], found.texts[k]) for k, wish in enumerate(wishes.categories)
     ]
-    return Encoders(wishes, tuple(numbers), tuple(categories), _classes(found.classes))
+    label = found.label
+    center, deviation = 0.0, 1.0
+    if label is not None and label.count[0]:
+        center = float(label.mean[0])
+        deviation = float(np.sqrt(label.squares[0] / label.count[0])) or 1.0
+    classes = _classes(found.classes)
+    return Encoders(wishes, tuple(numbers), tuple(categories), classes, center, deviation)
 
 
 def _classes(names: set[str]) -> tuple[str, ...]:
@@ -218,6 +247,8 @@ def _number(
         raise DataError(f"column {name!r} is missing in all {rows:,} training rows: leave it out")
     known = found.sample[:, column]
     known = np.sort(known[~np.isnan(known)])
+    if not len(known):  # so rarely there that the sample has none
+        known = np.array([found.moments.low[column], found.moments.high[column]])
     center, scale = 0.0, 1.0
     grid: tuple[tuple[float, float], ...] = ()
     turns: tuple[str, ...] = ()
@@ -234,13 +265,29 @@ def _number(
         seconds = 1.0 if stamp else 86400.0
         turns = ("week", "year", "day")[: 3 if stamp else 2] if wish.cyclic else ()
     clip = wish.clip and wish.scale in ("robust", "standard")
-    return NumberEncoder(name, center, scale, clip, count < rows, grid, turns, seconds)
+    edges = _edges(known, wish.bins)
+    return NumberEncoder(name, center, scale, clip, count < rows, grid, edges, turns, seconds)
+
+
+def _edges(known: np.ndarray, bins: int) -> tuple[float, ...]:
+    """Bins of as many rows each, where one value counts for a bin at most.
+
+    Quantiles of a column that is 0 nearly always would all be 0, though its other values matter.
+    """
+    values, counts = np.unique(known, return_counts=True)
+    if len(values) <= bins + 1:
+        return tuple(values.tolist())
+    share, before = len(known) / bins, np.inf
+    while share < 0.999 * before:
+        share, before = np.minimum(counts, share).sum() / bins, share
+    ends = np.cumsum(np.minimum(counts, share))
+    places = np.searchsorted(ends, share * np.arange(1, bins + 1) * (1 - 1e-9))
+    chosen = np.unique(np.r_[0, np.minimum(places, len(values) - 1)])
+    return tuple(values[chosen].tolist())
 
 
 def _robust(known: np.ndarray, found: Findings, column: int) -> tuple[float, float]:
     """The median, and 1 / the inter-quartile range, or half the range; 0 of a constant."""
-    if not len(known):  # so rarely there that the sample has none
-        known = np.array([found.moments.low[column], found.moments.high[column]])
     low, center, high = np.quantile(known, [0.25, 0.5, 0.75])
     spread = high - low
     if spread == 0:

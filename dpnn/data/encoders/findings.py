@@ -56,6 +56,7 @@ class Findings:
     widths: tuple[int, ...] = ()  # as `Raw` has them
     stamps: tuple[bool, ...] = ()
     classes: set[str] = field(default_factory=set)  # names of the labels, where they are text
+    label: Moments | None = None  # of a label of one number
 
     def add(self, other: Findings) -> Findings:
         hashes, sample = _smallest(
@@ -76,6 +77,7 @@ class Findings:
             known.widths,
             known.stamps,
             self.classes | other.classes,
+            self.label.add(other.label) if self.label and other.label else None,
         )
 
 
@@ -94,12 +96,12 @@ def find(
     for column, names in zip(categories.T, texts, strict=True):
         values, times = np.unique(column, return_counts=True)
         order = np.lexsort((values, -times))[:VALUES]
-        found = dict(zip(values[order].tolist(), times[order].tolist(), strict=True))
-        counts.append(found)
-        kept.append({value: names[value] for value in found if value in names})
+        often = dict(zip(values[order].tolist(), times[order].tolist(), strict=True))
+        counts.append(often)
+        kept.append({value: names[value] for value in often if value in names})
     small, sample = _smallest(hashes, numbers)
-    moments = _moments(numbers)
-    return Findings(len(hashes), small, sample, moments, counts, kept, **known)
+    found = moments(numbers)
+    return Findings(len(hashes), small, sample, found, counts, kept, **known)
 
 
 def _smallest(hashes: np.ndarray, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +109,8 @@ def _smallest(hashes: np.ndarray, sample: np.ndarray) -> tuple[np.ndarray, np.nd
     return hashes[order], sample[order]
 
 
-def _moments(numbers: np.ndarray) -> Moments:
+def moments(numbers: np.ndarray) -> Moments:
+    """Of the columns of (n, K) numbers; NaN is missing."""
     known = ~np.isnan(numbers)
     count = known.sum(axis=0)
     mean = np.where(known, numbers, 0).sum(axis=0) / np.maximum(count, 1)

@@ -24,15 +24,19 @@ class Number:
     scale  "robust": minus the median, over the inter-quartile range. "standard": minus the mean,
            over the deviation. "quantile": the normal score of its rank. "none": as it is
     clip   smoothly, x / √(1 + (x/3)²): no value beyond ±3; after "robust" and "standard" alone
+    bins   in which a value's place is told, for piecewise-linear embeddings
     """
 
     name: str
     scale: Scale = "robust"
     clip: bool = True
+    bins: int = 48
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise ValueError(f"column {self.name!r}: scale is one of {SCALES}, not {self.scale!r}")
+        if self.bins < 1:
+            raise ValueError(f"column {self.name!r}: bins is at least 1, not {self.bins!r}")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Date:
     scale: Scale = "robust"
     clip: bool = True
     cyclic: bool = True
+    bins: int = 48
 
 
 Wish = Number | Category | Date
