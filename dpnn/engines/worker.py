@@ -144,8 +144,9 @@ class Worker:
         """Micro batches, as even as can be: none has a single row where others have many."""
         count = ceil(len(rows) / self.program.micro_batch)
         for chunk in range(count):
-            start, stop = (i * len(rows) // count for i in (chunk, chunk + 1))
-            yield Rows(*(self._to_device(part) for part in batches.take(rows[start:stop])))
+            start, stop = chunk * len(rows) // count, (chunk + 1) * len(rows) // count
+            taken = batches.take(rows[start:stop])
+            yield Rows(*map(self._to_device, taken)) if self._device else taken
 
     def _labels(self, y: Any, shard: int) -> Any:
         if y is None:

@@ -70,8 +70,9 @@ def _weighted(values: Array, dz: Array, w: Array | None) -> tuple[float, Array]:
     if w is not None:
         dz *= w.reshape(-1, *[1] * (dz.ndim - 1))
         rows *= w
-        dz[w == 0] = 0  # also where a loss is infinite
-        rows[w == 0] = 0
+        if not w.all():  # what weighs nothing adds nothing, also where it is infinite
+            dz[w == 0] = 0
+            rows[w == 0] = 0
     if positions > 1:
         dz *= 1 / positions
     return float(rows.sum()) / positions, dz

@@ -34,8 +34,9 @@ class Seen:
     def predicted(self) -> Array:
         """(B, K): what the loss makes of z, in float64; probabilities (B, K, C) of classes."""
         p = self.loss.prediction(self.z.astype(np.float64))
-        last = p.shape[-1:] if self.loss.task == "classes" else ()
-        return p.reshape(len(p), prod(p.shape[1 : p.ndim - len(last)]), *last)
+        if self.loss.task == "classes":
+            return p.reshape(len(p), prod(p.shape[1:-1]), p.shape[-1])
+        return p.reshape(len(p), prod(p.shape[1:]))
 
     @cached_property
     def found(self) -> Array:
@@ -95,7 +96,7 @@ class Errors(Statistic):
 
     task = ("values",)
 
-    @property
+    @cached_property
     def each(self) -> bool:
         return prod(self.outputs) <= OUTPUTS
 

@@ -48,7 +48,8 @@ class Tail:
         return self.loss / self.weight if self.weight > 0 else float("nan")
 
     def add(self, loss: float = 0, weight: float = 0, rows: int = 0, counted: float = 0) -> None:
-        self.numbers[:HEAD] += (loss, weight, rows, counted)
+        for place, value in enumerate((loss, weight, rows, counted)):
+            self.numbers[place] += value
 
     def spoil(self) -> None:
         """An infinite loss, and no metrics: weights that only a line search has tried."""
