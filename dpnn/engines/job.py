@@ -10,7 +10,6 @@ Driver; needs pyspark.
 
 from __future__ import annotations
 
-import re
 import statistics
 from contextlib import suppress
 from functools import partial
@@ -28,10 +27,11 @@ from dpnn.engines.job_tasks import combine, compute
 from dpnn.engines.protocol import Costs, Kind, Plan, ShardError, Sums
 from dpnn.engines.sums import Node
 from dpnn.engines.worker import Program
+from dpnn.spark.errors import WorkersDied
 from dpnn.spark.jobs import DESCRIPTION, job_properties, translated
+from dpnn.spark.session import Session
 
 DEATHS = 4  # of one step's job in a row
-_DIED = re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure")
 
 
 class JobEngine:
@@ -55,6 +55,7 @@ class JobEngine:
 
     def allocate(self, size: int) -> np.ndarray:
         """Weights in memory that is broadcast as it is."""
+        Session(self._sc).require_room(4 * size)
         self._memory = bytearray(4 * size)
         self._weights = np.frombuffer(self._memory, np.float32)
         return self._weights
@@ -82,9 +83,7 @@ class JobEngine:
         for _ in range(DEATHS):
             try:
                 return self._shards.guarded(lambda: self._job(weights, plan))
-            except Exception as error:
-                if not _DIED.search(str(error)):
-                    raise
+            except WorkersDied as error:
                 last = error
         raise RuntimeError(
             f"{describe(plan)}: its tasks died {DEATHS} times, killed perhaps for want of memory: "

@@ -1,7 +1,8 @@
 """What the jobs share: a Spark session, Parquet by path, reports, and errors in one line. Driver.
 
-A job ends with status 0, or with 2 and one line on standard error when its input is at fault. With
---debug, or DPNN_DEBUG set, the whole trace is shown.
+A job ends with status 0, or with 2 and one line on standard error when its input is at fault, or
+as a process that SIGINT (130) or SIGTERM (143) has ended, with one line, too. With --debug, or
+DPNN_DEBUG set, the whole trace is shown.
 """
 
 from __future__ import annotations
@@ -9,30 +10,26 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
+import signal
 import sys
 import tomllib
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from dpnn.models.model import TrainedModel, load
 from dpnn.spark import files
+from dpnn.spark.hadoop import HadoopPath
 from dpnn.training.history import as_json
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 _PACKAGED = "package:"
-_TOLD = re.compile(  # an executor's error, as Spark's trace spells it
-    r"^(?:\S*: )*?(?:\w+\.)*(DataError|ShardError|ShapeError|SourceChanged|ValueError|TypeError"
-    r"|FileNotFoundError): (.+)$",
-    re.MULTILINE,
-)
-_OURS = (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError)
+_signals: list[int] = []  # that have come; the first ends the job
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -72,45 +69,45 @@ def load_model(args: argparse.Namespace) -> tuple[TrainedModel, Any]:
 
 def main(job: Callable[[argparse.Namespace], str], args: argparse.Namespace) -> None:
     """Run a job and print its report, or its error in one line and leave with status 2."""
+    _signals.clear()
     try:
         print(job(args))
         stop()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) or _signals:
+            number = _signals[0] if _signals else signal.SIGINT
+            print(f"error: ended by {signal.Signals(number).name}", file=sys.stderr, flush=True)
+            _leave(128 + number)
         if args.debug or os.environ.get("DPNN_DEBUG"):
-            traceback.print_exc()
+            error.__suppress_context__ = False  # Spark's own trace, beneath our line
+            traceback.print_exception(error)
         else:
             print(f"error: {one_line(error)}", file=sys.stderr)
         sys.exit(2)
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, without traces: an executor's own words where the error is Spark's."""
-    text = str(error).strip()
-    if isinstance(error, _OURS) and "\n" not in text and text:
-        return text
-    found = _TOLD.findall(text)
-    if found:
-        return found[-1][1].strip()
-    first = text.splitlines()[0] if text else "no message"
-    if hasattr(error, "java_exception"):
-        from dpnn.spark.source import first_line
+    """What went wrong, without traces."""
+    from dpnn.spark.errors import one_line
 
-        first = first_line(error)
-    return f"{type(error).__name__}: {first} (--debug shows the trace)"
+    return one_line(error)
 
 
 def session(name: str) -> SparkSession:
     """The session that spark-submit made, or a local one."""
     from pyspark.sql import SparkSession
 
+    from dpnn.spark.session import Session
+
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     for context in ("SQL", "DataFrame"):  # Spark's own copy, in JSON, of what `main` tells
         logging.getLogger(f"{context}QueryContextLogger").setLevel(logging.CRITICAL)
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     made = SparkSession.builder.appName(name).getOrCreate()
-    if made.sparkContext.getConf().get("spark.python.unix.domain.socket.enabled") != "true":
+    running = Session.over(made)
+    running.tell_signals()
+    for number in (signal.SIGINT, signal.SIGTERM):  # in place of Spark's own
+        signal.signal(number, _ended)
+    if not running.is_on("spark.python.unix.domain.socket.enabled"):
         cure = "spark.python.unix.domain.socket.enabled=true"
         print(f"dpnn: {cure} would take about 30 ms off each Spark job", file=sys.stderr)
     return made
@@ -118,11 +115,26 @@ def session(name: str) -> SparkSession:
 
 def stop() -> None:
     """Stop the session, if there is one."""
-    from pyspark.sql import SparkSession
+    from dpnn.spark.session import Session
 
-    running = SparkSession.getActiveSession()
-    if running is not None:
-        running.stop()
+    with suppress(RuntimeError):
+        Session.active().stop()
+
+
+def _ended(number: int, frame: Any) -> None:
+    """A signal: the job ends where it stands; a second one ends the process."""
+    _signals.append(number)
+    signal.signal(number, signal.SIG_DFL)
+    logging.disable()  # py4j would tell of each call that this cuts off
+    raise KeyboardInterrupt
+
+
+def _leave(status: int) -> None:
+    """End this process, and with it Spark, whatever still runs."""
+    with suppress(Exception):
+        stop()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
@@ -144,23 +156,14 @@ def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
 
     FileExistsError where there is something and `overwrite` is not said.
     """
-    sc: Any = frame.sparkSession.sparkContext
-    target = sc._jvm.org.apache.hadoop.fs.Path(path)
-    fs = target.getFileSystem(sc._jsc.hadoopConfiguration())
-    if fs.exists(target):
-        if not fs.getFileStatus(target).isDirectory():
+    target = HadoopPath(path)
+    if target.exists():
+        if not target.is_folder():
             raise FileExistsError(f"{path} is a file: name a directory")
         if not overwrite:
             raise FileExistsError(f"{path} exists already: name another, or --overwrite")
-    target = fs.makeQualified(target)
-    part = sc._jvm.org.apache.hadoop.fs.Path(target.getParent(), f"_{target.getName()}.{uuid4()}")
-    try:
-        frame.write.parquet(part.toString())
-        fs.delete(target, True)
-        if not fs.rename(part, target):
-            raise OSError(f"cannot write {path}: renaming {part.toString()} to it failed")
-    finally:
-        fs.delete(part, True)
+    with target.folder() as part:
+        frame.write.parquet(part)
 
 
 def columns(text: str | None, known: Any = None) -> Any:

@@ -16,12 +16,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+
+from dpnn.spark.hadoop import STALE, HadoopPath
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters or more: C:\ is a drive
-
-STALE = 600  # seconds after which nobody works at a part of a file any more
 
 
 def local(path: str | os.PathLike[str]) -> Path | None:
@@ -45,14 +43,14 @@ def local(path: str | os.PathLike[str]) -> Path | None:
 def exists(path: str | os.PathLike[str]) -> bool:
     """Whether there is a file or directory."""
     here = local(path)
-    return here.exists() if here else _Remote(os.fspath(path)).exists()
+    return here.exists() if here else HadoopPath(os.fspath(path)).exists()
 
 
 def names(folder: str | os.PathLike[str]) -> list[str]:
     """The names of what lies in a folder, sorted; none where there is no folder."""
     here = local(folder)
     if here is None:
-        return _Remote(os.fspath(folder)).names()
+        return HadoopPath(os.fspath(folder)).names()
     return sorted(p.name for p in here.iterdir()) if here.is_dir() else []
 
 
@@ -60,7 +58,7 @@ def delete(path: str | os.PathLike[str]) -> None:
     """Remove a file, where there is one."""
     here = local(path)
     if here is None:
-        _Remote(os.fspath(path)).delete()
+        HadoopPath(os.fspath(path)).delete()
     else:
         here.unlink(missing_ok=True)
 
@@ -79,7 +77,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     _check_names_file(path)
     here = local(path)
     if here is None:
-        _Remote(os.fspath(path)).write(data)
+        HadoopPath(os.fspath(path)).write(data)
         return
     if here.is_dir():
         raise IsADirectoryError(f"{path} is a directory: name a file in it")
@@ -113,7 +111,7 @@ def sweep(path: str | os.PathLike[str]) -> None:
     """Remove the parts of a file that writers left who were killed; a young one may be at work."""
     here = local(path)
     if here is None:
-        _Remote(os.fspath(path)).sweep()
+        HadoopPath(os.fspath(path)).sweep()
         return
     here = Path(os.path.realpath(here))
     for part in here.parent.glob(f"{glob.escape(_prefix(here.name))}*"):
@@ -126,7 +124,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     _check_names_file(path)
     here = local(path)
     if here is None:
-        _Remote(os.fspath(path)).exists()
+        HadoopPath(os.fspath(path)).exists()
         return
     if here.is_dir():
         raise IsADirectoryError(f"{path} is a directory: name a file in it")
@@ -152,7 +150,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Path]:
     here = local(path)
     if here is None:
         with tempfile.TemporaryDirectory(prefix="dpnn-") as scratch:
-            yield _Remote(os.fspath(path)).fetch(Path(scratch) / "file")
+            yield HadoopPath(os.fspath(path)).fetch(Path(scratch) / "file")
         return
     if not here.exists():
         raise FileNotFoundError(f"no such file: {path}")
@@ -178,91 +176,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-class _Remote:
-    """One path on a Hadoop file system, by way of the JVM of the running session."""
-
-    def __init__(self, uri: str) -> None:
-        from pyspark import SparkContext
-
-        self.uri = uri
-        sc: Any = SparkContext._active_spark_context
-        if sc is None:
-            raise RuntimeError(f"{uri} needs a running Spark session: start one, or use file:")
-        self._gateway, self._jvm = sc._gateway, sc._jvm
-        self._hadoop = sc._jvm.org.apache.hadoop.fs
-        self._conf = sc._jsc.hadoopConfiguration()
-        self._path = self._hadoop.Path(uri)
-        with self._told():
-            self._fs = self._path.getFileSystem(self._conf)
-
-    def exists(self) -> bool:
-        with self._told():
-            return bool(self._fs.exists(self._path))
-
-    def names(self) -> list[str]:
-        with self._told():
-            if not self._fs.exists(self._path):
-                return []
-            return sorted(status.getPath().getName() for status in self._fs.listStatus(self._path))
-
-    def delete(self) -> None:
-        with self._told():
-            self._fs.delete(self._path, False)
-
-    def fetch(self, to: Path) -> Path:
-        with self._told():
-            if not self._fs.exists(self._path):
-                raise FileNotFoundError(f"no such file: {self.uri}")
-            if self._fs.getFileStatus(self._path).isDirectory():
-                raise IsADirectoryError(f"{self.uri} is a directory: name a file in it")
-            self._fs.copyToLocalFile(False, self._path, self._hadoop.Path(f"file:{to}"), True)
-        return to
-
-    def write(self, data: bytes) -> None:
-        """By a local file, ten times as fast as handing the bytes to the JVM, and a rename."""
-        part = self._hadoop.Path(self._path.getParent(), f"{self._part()}{uuid4().hex}")
-        with tempfile.TemporaryDirectory(prefix="dpnn-") as scratch, self._told():
-            if self._fs.exists(self._path) and self._fs.getFileStatus(self._path).isDirectory():
-                raise IsADirectoryError(f"{self.uri} is a directory: name a file in it")
-            source = Path(scratch) / "file"
-            source.write_bytes(data)
-            self._fs.mkdirs(self._path.getParent())
-            here = self._hadoop.Path(f"file:{source}")
-            self._fs.copyFromLocalFile(False, True, here, part)
-            try:
-                self._replace(part)
-            except BaseException:
-                self._fs.delete(part, False)
-                raise
-
-    def sweep(self) -> None:
-        folder = self._path.getParent()
-        with self._told():
-            for status in self._fs.listStatus(folder) if self._fs.exists(folder) else ():
-                old = time.time() - status.getModificationTime() / 1000 > STALE
-                if old and status.getPath().getName().startswith(self._part()):
-                    self._fs.delete(status.getPath(), False)
-
-    def _part(self) -> str:
-        return f".{self._path.getName()}."
-
-    def _replace(self, part: Any) -> None:
-        """Rename over what is there; FileSystem.rename would refuse."""
-        rename = getattr(self._jvm, "org.apache.hadoop.fs.Options$Rename")
-        options = self._gateway.new_array(rename, 1)
-        options[0] = rename.OVERWRITE
-        context = self._hadoop.FileContext.getFileContext(self._path.toUri(), self._conf)
-        context.rename(part, self._path, options)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Java's errors as one OSError line."""
-        from py4j.protocol import Py4JJavaError
-
-        try:
-            yield
-        except Py4JJavaError as error:
-            reason = str(error.java_exception.toString()).splitlines()[0]
-            raise OSError(f"cannot reach {self.uri}: {reason}") from error

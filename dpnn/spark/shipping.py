@@ -24,10 +24,9 @@ _shipped: set[str] = set()  # ids of the applications that have it
 
 def context(df: Any) -> SparkContext:
     """The context of a DataFrame; RuntimeError where it was stopped."""
-    sc = df.sparkSession.sparkContext
-    if sc._jsc is None:
-        raise RuntimeError("the DataFrame's Spark session was stopped: read the data again")
-    return sc
+    from dpnn.spark.session import Session
+
+    return Session.of(df).sc
 
 
 def ship(sc: SparkContext) -> None:
@@ -45,16 +44,24 @@ def ship(sc: SparkContext) -> None:
     _shipped.add(sc.applicationId)
 
 
-def archive(root: Path) -> bytes:
-    """A zip of the package's modules and threadpoolctl, the same bytes for the same content."""
-    files = {f"dpnn/{p.relative_to(root).as_posix()}": p for p in sorted(root.rglob("*.py"))}
-    found = importlib.util.find_spec("threadpoolctl")
-    if found and found.origin and Path(found.origin).is_file():
-        files["threadpoolctl.py"] = Path(found.origin)
+def archive(root: Path, data: bool = False) -> bytes:
+    """A zip of a package's modules and threadpoolctl: the same bytes for the same content.
+
+    data: with all its other files, for a driver that imports it from there.
+    """
+    found = sorted(root.rglob("*" if data else "*.py"))
+    files = {
+        f"{root.name}/{path.relative_to(root).as_posix()}": path
+        for path in found
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    more = importlib.util.find_spec("threadpoolctl")
+    if more and more.origin and Path(more.origin).is_file():
+        files["threadpoolctl.py"] = Path(more.origin)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
         for name, path in files.items():
-            info = zipfile.ZipInfo(name)
+            info = zipfile.ZipInfo(name)  # of one fixed date
             info.compress_type = zipfile.ZIP_DEFLATED
             made.writestr(info, path.read_bytes())
     return buffer.getvalue()

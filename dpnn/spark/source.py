@@ -9,6 +9,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
+from dpnn.spark.errors import first_line
+
 
 def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
     """A Parquet file, directory (partitioned or not) or glob on any Hadoop file system.
@@ -19,20 +21,13 @@ def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
     try:
         df = spark.read.parquet(path)
     except (PySparkException, Py4JJavaError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(path, error) from None
     if where is None:
         return df
     try:
         return df.where(where)
     except (PySparkException, Py4JJavaError) as error:
-        raise ValueError(f"where = {where!r} does not fit {path}: {first_line(error)}") from error
-
-
-def first_line(error: BaseException) -> str:
-    """The message of a Spark error without its plan, position and trace."""
-    said = error.java_exception.toString() if isinstance(error, Py4JJavaError) else str(error)
-    text = said.strip().splitlines()
-    return text[0].split(" SQLSTATE")[0] if text else type(error).__name__
+        raise ValueError(f"where = {where!r} does not fit {path}: {first_line(error)}") from None
 
 
 def _unreadable(path: str, error: Exception) -> Exception:

@@ -6,8 +6,10 @@ They run in this process, whose directory is not the JVM's: Spark is given absol
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -225,7 +227,7 @@ def test_layers_of_ones_own(job, spark_session, tmp_path, monkeypatch):
     trainer.fit(frame, ["a"], "label", num_shards=1).model.save(tmp_path / "m.safetensors")
     where = ["--model", "m.safetensors", "--data", tmp_path / "named"]
     monkeypatch.delitem(REGISTRY, "TwiceAsMuch")
-    assert "import the module that defines it first (--import" in refused(job("evaluate", *where))
+    assert "(jobs: --import own_layers)" in refused(job("evaluate", *where))
     monkeypatch.delitem(sys.modules, "own_layers")
     assert job("evaluate", *where, "--import", "own_layers")[0] == 0
 
@@ -235,6 +237,30 @@ def test_debug_shows_the_trace(job):
     assert status == 2
     assert "Traceback" in err
     assert "FileNotFoundError: no such file: gone" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["job", "resident"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_job_with_one_line(tmp_path, number, engine):
+    sets = [f"training.engine={engine}", "training.epochs=100000"]
+    command = [sys.executable, ROOT / "jobs" / "train.py", *(f"--set={text}" for text in sets)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        driver = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=file, stderr=file)
+        try:
+            end = time.monotonic() + 120
+            while "epoch      2/" not in log.read_text() and time.monotonic() < end:
+                time.sleep(0.2)
+            before = len(log.read_text().splitlines())
+            driver.send_signal(number)
+            status = driver.wait(60)
+        finally:
+            driver.kill()
+    told = log.read_text().splitlines()[before:]
+    told = [line for line in told if not line.startswith("dpnn: epoch")]
+    assert (status, told) == (128 + number, [f"error: ended by {number.name}"])
 
 
 @pytest.mark.slow
