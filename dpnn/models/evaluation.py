@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from dpnn.data.arrow import Spec, decode
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.shards import as_split
 from dpnn.data.tables import Wanted
-from dpnn.models.scorer import Scorer, Sent, bound, cut, explained
+from dpnn.models.scorer import BATCH, Scorer, Sent, bound, cut, forward
 from dpnn.nn.core.network import each
 from dpnn.nn.more.metrics import Measures
 
@@ -32,13 +33,15 @@ class Tally:
         self.loss = scorer.loss
         self.measures = Measures.of_rows(scorer.loss, scorer.output_shape, many=True)
         self.tail = self.measures.tail()
+        passes = 10**6 // (BATCH * prod(scorer.output_shape))  # whose outputs are measured at once
+        self.rows = BATCH * min(max(passes, 1), 10)
 
     def add(
         self, network: nn.Network, x: Any, y: Any, w: Any = None, names: Wanted | None = None
     ) -> None:
         """Either side. Rows of any number; `names` are the columns that x is of."""
         network = network.mine()
-        for some, labels, weights in cut(x, y, w):
+        for some, labels, weights in cut(x, y, w, self.rows):
             with np.errstate(all="ignore"):  # what overflows shows in the figures
                 self._add(network, some, labels, weights, names)
 
@@ -50,11 +53,7 @@ class Tally:
             some = w != 0
             self.tail.add(rows=int(np.count_nonzero(w == 0)))
             x, y, w = each(x, lambda v: v[some]), y[some], w[some]
-        try:
-            z = network.forward(x)
-        except ValueError as error:
-            raise explained(error, network, x, names) from None
-        self.measures.add(self.tail, network, z, y, w)
+        self.measures.add(self.tail, network, forward(network, x, names), y, w)
 
     def pack(self) -> list[float]:
         """As plain numbers, for the way to the driver."""

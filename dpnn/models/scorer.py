@@ -146,8 +146,8 @@ def _first(fails: Callable[[int], bool], last: int) -> int:
     return low
 
 
-def cut(x: Arrays, y: Any, w: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """Either side. Batches of at most `BATCH` rows."""
-    for start in range(0, len(y), BATCH):
-        part = slice(start, start + BATCH)
+def cut(x: Arrays, y: Any, w: Any, rows: int) -> Iterator[tuple[Any, Any, Any]]:
+    """Either side. Batches of at most so many rows."""
+    for start in range(0, len(y), rows):
+        part = slice(start, start + rows)
         yield each(x, lambda v: v[part]), y[part], None if w is None else w[part]  # noqa: B023
