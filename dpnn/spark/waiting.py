@@ -10,17 +10,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 FIRST = 5.0  # seconds of work before the first line; each further one after twice as long
 EVERY = 1.0
-
-
-class Work(NamedTuple):
-    """What goes on, and since when."""
-
-    what: str
-    start: float
 
 
 class Waiting:
@@ -28,7 +21,7 @@ class Waiting:
 
     def __init__(self, say: Callable[[str], None] | None, first: float = FIRST) -> None:
         self._say, self._first = say, first
-        self._work: Work | None = None
+        self._work: tuple[str, float] | None = None  # what goes on, and since when
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -53,7 +46,7 @@ class Waiting:
             self.end()
 
     def begin(self, what: str) -> None:
-        self._work = Work(what, monotonic())
+        self._work = (what, monotonic())
 
     def end(self) -> None:
         self._work = None
@@ -64,14 +57,14 @@ class Waiting:
             work = self._work
             if work is not seen:
                 seen, due = work, self._first
-            if work is None or monotonic() - work.start < due:
+            if work is None or monotonic() - work[1] < due:
                 continue
             due *= 2
             with suppress(Exception):  # the context may be gone
                 if is_waiting(stages()) and self._work is work and self._say is not None:
-                    lasted = f"{monotonic() - work.start:.0f} s so far"
+                    lasted = f"{monotonic() - work[1]:.0f} s so far"
                     cause = "other jobs of this session hold them all"
-                    self._say(f"{work.what} waits for a free slot, {lasted}: {cause}")
+                    self._say(f"{work[0]} waits for a free slot, {lasted}: {cause}")
 
 
 def stages() -> list[Any]:

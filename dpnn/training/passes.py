@@ -44,7 +44,8 @@ def check_passes(
 
 def check_weights(tail: np.ndarray, epoch: int, step: int) -> None:
     """ValueError where float32 does not hold what rows of such weights add to a gradient."""
-    weight, rows = Tail(tail).weight, Tail(tail).rows
+    found = Tail(tail)
+    weight, rows = found.weight, found.rows
     if 0 < weight < SMALLEST * rows:
         raise ValueError(
             f"the rows' weights at epoch {epoch} step {step} are {weight / rows:.1e} on average, "

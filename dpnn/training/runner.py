@@ -9,11 +9,9 @@ import numpy as np
 
 from dpnn.data.dataset import Dataset
 from dpnn.engines.open import open_engine
-from dpnn.engines.protocol import Costs, Engine, EngineUnavailable, Kind, Plan, Sums
+from dpnn.engines.protocol import Costs, Engine, EngineUnavailable, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.spark.waiting import Waiting
-
-_STEPS = {Kind.TRAIN: "a step", Kind.EVALUATE: "the evaluation", Kind.MOMENTS: "the first pass"}
 
 
 class Runner:
@@ -47,7 +45,7 @@ class Runner:
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
         """The sums of a plan; valid until the next call."""
         start = perf_counter()
-        self._waiting.begin(_STEPS[plan.kind])
+        self._waiting.begin("a pass over the rows")
         try:
             return self._engine.step(weights, plan)
         except EngineUnavailable as error:

@@ -37,26 +37,28 @@ class Update:
         def evaluate(trial: bool = False) -> nn.Evaluation:
             sums = compute(trial)
             assert sums.flat is not None
-            value = Tail(sums.tail).mean
+            tail = Tail(sums.tail)
+            value = tail.mean
             if trial and not (isfinite(value) and np.isfinite(sums.flat).all()):
                 return nn.Evaluation(inf, np.zeros_like(trained), sums.tail.copy())
-            return nn.Evaluation(value, self._mean_gradient(state, sums), sums.tail.copy())
+            return nn.Evaluation(
+                value, self._mean_gradient(state, sums.flat, tail), sums.tail.copy()
+            )
 
         found = self.optimizer.step(state.optimizer, trained, evaluate)
         if state.average is not None and self.ema is not None:
             state.average += (1 - self.ema) * (state.weights - state.average)
         return found
 
-    def _mean_gradient(self, state: State, sums: Sums) -> np.ndarray | None:
+    def _mean_gradient(self, state: State, flat: np.ndarray, tail: Tail) -> np.ndarray | None:
         """(trained,) the mean gradient, clipped, or None; moves the state that is not trained."""
-        assert sums.flat is not None
-        tail = Tail(sums.tail)
         if tail.rows:  # shards smaller than the number of steps leave some empty
-            self.layout.update_state(state.weights, sums.flat, tail.rows)
-        if tail.weight <= 0:  # rows that all weigh nothing change nothing
+            self.layout.update_state(state.weights, flat, tail.rows)
+        weight = tail.weight
+        if weight <= 0:  # rows that all weigh nothing change nothing
             return None
-        gradient = sums.flat[: self.layout.trained]
-        gradient *= 1 / tail.weight
+        gradient = flat[: self.layout.trained]
+        gradient *= 1 / weight
         if self.clip_norm is not None:
             nn.clip_by_global_norm(gradient, self.clip_norm)
         return gradient

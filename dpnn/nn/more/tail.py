@@ -19,12 +19,15 @@ class Tail:
 
     def __init__(self, numbers: np.ndarray) -> None:
         self.numbers = numbers
-        self.sums = numbers[HEAD:]
 
     @classmethod
     def of(cls, sums: int) -> Tail:
         """Zeros, with so many sums."""
         return cls(np.zeros(HEAD + sums))
+
+    @property
+    def sums(self) -> np.ndarray:
+        return self.numbers[HEAD:]
 
     @property
     def loss(self) -> float:
