@@ -29,9 +29,9 @@ count_lines = script("count_lines")
 
 def chapters():
     """Those on Spark take a minute and more."""
-    for number in pages.CHAPTERS:
-        slow = "pyspark" in pages.page(number).read_text()
-        yield pytest.param(number, marks=[pytest.mark.slow] if slow else [])
+    on_spark = {n for n in pages.CHAPTERS if "pyspark" in pages.page(n).read_text()}
+    marks = {number: [pytest.mark.slow] for number in on_spark}
+    return [pytest.param(number, marks=marks.get(number, [])) for number in pages.CHAPTERS]
 
 
 @pytest.mark.parametrize("number", chapters())
