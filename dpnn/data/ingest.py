@@ -32,7 +32,9 @@ from dpnn.data.shards import SPLITS, Layout
 from dpnn.data.spark_shards import LEVEL, SparkShards, remove
 from dpnn.data.splits import ByColumn, ByContent, Rule, Whole
 from dpnn.spark.jobs import DESCRIPTION, UNGROUPED, job_properties, slots, translated
+from dpnn.spark.reading import shown
 from dpnn.spark.shipping import context, ship
+from dpnn.spark.shuffles import remove_shuffles
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ def ingest(
     weight: str | None = None,
     num_shards: int | None = None,
     validation: Any = None,
+    show: bool = False,
 ) -> SparkShards:
     """Driver. Read a DataFrame once and lay its rows down as shards on the executors' disks.
 
     num_shards  as many as the cluster has slots unless given
     validation  the name of a boolean column, a share of the rows, or a second DataFrame
+    show        how far it is, on a terminal
 
     Raises DataError for rows that cannot be trained on.
     """
@@ -66,13 +70,17 @@ def ingest(
     sources = _sources(df, validation, columns_of=(inputs, label, weight))
     ship(sc)
     run = uuid.uuid4().hex[:12]
+    cached: RDD | None = None
     facts: list[dict] = []
     described = {DESCRIPTION: f"dpnn ingest into {num_shards} shards"}
-    with translated(sc), job_properties(sc, described):
-        cached = _lay_down(sources, run, num_shards)
     try:
         sc.addJobTag(f"dpnn-{run}")
-        with translated(sc), job_properties(sc, described):
+        with (
+            translated(sc),
+            job_properties(sc, described),
+            shown(sc, f"dpnn-{run}", "reading the data", show),
+        ):
+            cached = _lay_down(sources, run, num_shards)
             facts = cached.collect()
         layouts = _settled(facts, sources)
         record = describe(df, inputs, label, weight)
@@ -80,8 +88,9 @@ def ingest(
         spec = sources[0].spec
         return shards if spec.wishes is None else encoded(shards, spec.wishes, spec.text_label)
     except BaseException:
-        with suppress(Exception):
-            _clear(cached, run, facts)
+        if cached is not None:
+            with suppress(Exception):
+                _clear(cached, run, facts)
         raise
     finally:
         with suppress(Exception):  # the context may be gone
@@ -116,6 +125,7 @@ def _clear(cached: RDD, run: str, facts: list[dict]) -> None:
                 tasks = 2 * sc.defaultParallelism  # likely to reach every executor
                 sc.parallelize(range(tasks), tasks).foreach(lambda _: delete_run(run))
     finally:
+        remove_shuffles(cached)
         cached.unpersist()
 
 

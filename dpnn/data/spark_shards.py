@@ -32,6 +32,7 @@ from dpnn.data.files import Handle, MissingShard, Piece, delete_run, is_whole, o
 from dpnn.data.placement import add_checksums
 from dpnn.data.shards import Facts, Layout, LocalShards, Shard, as_split
 from dpnn.spark.jobs import UNGROUPED, job_properties, translated
+from dpnn.spark.shuffles import remove_shuffles
 
 R = TypeVar("R")
 Layouts = dict[str, Layout]
@@ -148,6 +149,7 @@ class SparkShards:
                     handles = self.sc.parallelize(self.handles, self.num_shards)
                     handles.foreach(lambda handle: delete_run(run, handle))
         finally:
+            remove_shuffles(self._cached)
             with suppress(Exception):
                 self._cached.unpersist()
             if self._beneath is not None:

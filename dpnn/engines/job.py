@@ -30,6 +30,7 @@ from dpnn.engines.worker import Program
 from dpnn.spark.errors import WorkersDied
 from dpnn.spark.jobs import DESCRIPTION, job_properties, translated
 from dpnn.spark.session import Session
+from dpnn.spark.shuffles import remove_shuffles
 
 DEATHS = 4  # of one step's job in a row
 
@@ -109,10 +110,13 @@ class JobEngine:
             )
             rdd = shards.rdd.mapPartitions(task)
             size = weights.nbytes if plan.kind.gradient else 0
-            for level in shuffles(shards.num_shards, size, self.partials_bound):
+            levels = shuffles(shards.num_shards, size, self.partials_bound)
+            for level in levels:
                 rdd = _join(rdd, level, shards.num_shards)
             rdd._jrdd_deserializer = Frames(self._array)
             parts = rdd.collect()
+            if levels:
+                remove_shuffles(rdd, of_sql=False)
         finally:
             with suppress(Exception):  # the context may be gone
                 flat.destroy()

@@ -123,7 +123,7 @@ class Trainer:
                 return self._fit(data, waiting)
             shards = self._slots(data) if num_shards is None else num_shards
             with waiting.over("reading the data"):
-                made = Dataset(data, *told[:4], shards)
+                made = Dataset(data, *told[:4], shards, self.progress)
             with made:
                 return self._fit(made, waiting)
 
