@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dpnn import datasets, nn
+    from dpnn import datasets, nn, recipes
     from dpnn.data.dataset import Dataset
     from dpnn.data.encoders.wishes import Category, Date, Number, columns
     from dpnn.models.model import TrainedModel, load
@@ -34,6 +34,7 @@ __all__ = [
     "load",
     "nn",
     "read_run",
+    "recipes",
 ]
 
 _HOMES = {  # name -> its module; a room is a module itself
@@ -51,6 +52,7 @@ _HOMES = {  # name -> its module; a room is a module itself
     "load": "dpnn.models.model",
     "nn": "dpnn.nn",
     "read_run": "dpnn.runs.config",
+    "recipes": "dpnn.recipes",
 }
 
 

@@ -30,15 +30,21 @@ from dpnn.nn.more.layers import GELU, Conv1D, LeakyReLU, PositionalEmbedding, Re
 from dpnn.nn.more.layers import Softmax
 from dpnn.nn.more import elsewhere as _elsewhere
 from dpnn.nn.more.lbfgs import LBFGS
-from dpnn.nn.more.losses import Huber, MeanAbsoluteError, Poisson, Quantile
+from dpnn.nn.more.losses import Huber, MeanAbsoluteError, Poisson, Quantile, Scaled
 from dpnn.nn.more.normalization import Normalization
 from dpnn.nn.more.numbers import PeriodicEmbedding, PiecewiseLinear
 from dpnn.nn.more.optimizers import LAMB, Adagrad, Lion, RMSProp
 from dpnn.nn.more.pooling import AveragePool2D, GlobalAveragePool, MaxPool2D
 from dpnn.nn.more.recurrent import GRU
-from dpnn.nn.more.schedules import CosineDecay, ExponentialDecay, OneCycle, ReduceOnPlateau
+from dpnn.nn.more.schedules import (
+    CosineDecay,
+    CosineLog,
+    ExponentialDecay,
+    OneCycle,
+    ReduceOnPlateau,
+)
 from dpnn.nn.more.schedules import StepDecay, Warmup
-from dpnn.nn.more.tabular import SELU, Blend, Mish, NTKDense, OneHot, Scale, SmoothClip
+from dpnn.nn.more.tabular import SELU, Blend, Mish, NTKDense, OneHot, Scale, Select, SmoothClip
 
 __all__ = [
     "GELU",
@@ -61,6 +67,7 @@ __all__ = [
     "Conv1D",
     "Conv2D",
     "CosineDecay",
+    "CosineLog",
     "Dense",
     "Dropout",
     "EachMember",
@@ -105,7 +112,9 @@ __all__ = [
     "Reshape",
     "Residual",
     "Scale",
+    "Scaled",
     "Schedule",
+    "Select",
     "Sequential",
     "ShapeError",
     "SiLU",

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dpnn
 
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 _shipped: set[str] = set()  # ids of the applications that have it
+
+
+def context(df: Any) -> SparkContext:
+    """The context of a DataFrame; RuntimeError where it was stopped."""
+    from dpnn.spark.session import Session
+
+    return Session.of(df).sc
 
 
 def ship(sc: SparkContext) -> None:

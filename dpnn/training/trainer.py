@@ -153,9 +153,11 @@ class Trainer:
         """How many shards arrays are cut into, where an engine on Spark takes them."""
         if is_frame(data) or self.engine not in ("job", "resident"):
             return None
-        from dpnn.spark.session import Session
+        from pyspark.sql import SparkSession
 
-        return Session.made().expected_slots()
+        from dpnn.spark.jobs import slots
+
+        return slots(SparkSession.builder.getOrCreate().sparkContext)
 
 
 def _built(trainer: Trainer, shape: Any) -> nn.Network:

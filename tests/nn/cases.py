@@ -394,6 +394,7 @@ CASES = [
     ),
     Case("periodic", nn.PeriodicEmbedding(2, 5), (3,), periodic),
     Case("piecewise", nn.PiecewiseLinear(3, 4), (5,), piecewise),
+    Case("select", nn.Select((2, 0, 2)), (4,), lambda p, x: x[:, [2, 0, 2]]),
     Case("members", nn.Members(3), (4,), lambda p, x: x[:, None] * p["R"]),
     Case("members-signs", nn.Members(3, "signs"), (4,), lambda p, x: x[:, None] * p["R"]),
     Case("member-scale", nn.MemberScale(), (3, 4), lambda p, x: x * p["s"] + p["b"]),
@@ -550,6 +551,12 @@ LOSSES = [
         nn.Quantile(0.9),
         (2,),
         lambda z, y: _per_row(np.maximum(0.9 * (y - z), 0.1 * (z - y))),
+    ),
+    LossCase(
+        "scaled",
+        nn.Scaled(nn.MeanSquaredError(), 4.0),
+        (2,),
+        lambda z, y: _per_row((z - y) ** 2) / 16,
     ),
     LossCase(
         "members-binary",

@@ -216,3 +216,13 @@ def test_several_labels_a_row():
         found, _ = measured(BINARY, z, y)
     assert found.keys() == {"loss", "accuracy", "log_loss"}
     assert found["log_loss"] == pytest.approx(found["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "width"), [(BINARY, 1), (SOFTMAX, 2), (SOFTMAX, 5)])
+def test_class_numbers_of_any_type_count_alike(loss, width):
+    y = labels(500, max(width, 2))
+    z = logits(y, width)
+    expected, _ = measured(loss, z, y, None, cuts=3)
+    for kind in (np.uint8, np.int64, np.float32, np.float64):
+        found, _ = measured(loss, z, y.astype(kind), None, cuts=3)
+        assert found == expected

@@ -13,6 +13,7 @@ SCHEDULES = [
     nn.StepDecay(0.1, 10, 0.5),
     nn.ExponentialDecay(0.1, 10, 0.5),
     nn.CosineDecay(0.1, 100, 0.1),
+    nn.CosineLog(0.1, 100),
     nn.OneCycle(0.1, 100),
     nn.Warmup(0.1, 10, nn.CosineDecay(0.1, 90)),
     nn.ReduceOnPlateau(0.1),
@@ -40,6 +41,9 @@ def test_values() -> None:
     assert cosine(1) == 1
     assert cosine(51) == pytest.approx(0.55)
     assert cosine(101) == cosine(500) == pytest.approx(0.1)
+    waves = nn.CosineLog(1.0, 150)
+    assert [waves(t) for t in (1, 11, 31, 71, 151)] == pytest.approx([0] * 5, abs=1e-12)
+    assert waves(1 + 10 * (2**0.5 - 1)) == pytest.approx(1)  # half way through the first
     warm = nn.Warmup(1.0, 4, nn.CosineDecay(1.0, 10))
     assert [warm(t) for t in (1, 2, 4, 5)] == [0.25, 0.5, 1, 1]
     assert warm(10) == nn.CosineDecay(1.0, 10)(6)

@@ -1,6 +1,8 @@
 """More losses that compare number by number: z and y (B, …)."""
 
-from dpnn.nn.core.fields import Rate, Share
+from typing import Annotated
+
+from dpnn.nn.core.fields import Limit, Rate, Share
 from dpnn.nn.core.losses import Loss
 from dpnn.nn.kernels import array_module
 
@@ -51,3 +53,22 @@ class Quantile(Loss):
 
     def derivative(self, z, y, xp):
         return (z > y) - z.dtype.type(self.q)
+
+
+class Scaled(Loss):
+    """Another loss, of z / scale and y / scale: of values in units that may be large or small."""
+
+    loss: Loss
+    scale: Annotated[float, Limit(1e-30)]
+
+    @property
+    def task(self) -> str:  # type: ignore[override]
+        return self.loss.task
+
+    def check(self, output_shape):
+        self.loss.check(output_shape)
+
+    def __call__(self, z, y, w, ctx):
+        value, dz = self.loss(z / self.scale, y / self.scale, w, ctx)
+        dz *= 1 / self.scale
+        return value, dz

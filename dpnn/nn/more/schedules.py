@@ -1,6 +1,6 @@
 """Schedules: the learning rate as a plain function of the step, counted from 1."""
 
-from math import cos, inf, pi
+from math import cos, inf, log2, pi
 from typing import Annotated, Any
 
 from dpnn.nn.core.fields import Count, Limit, Share
@@ -32,6 +32,19 @@ class CosineDecay(Schedule):
 
     def __call__(self, step: int) -> float:
         return self.rate * _half_cosine((step - 1) / self.steps, self.final)
+
+
+class CosineLog(Schedule):
+    """rate (1 - cos(2π log₂(1 + 15 t))) / 2, t from 0 to 1: four waves, each longer than the last.
+
+    Holzmüller et al. 2024 (RealMLP).
+    """
+
+    steps: Count
+
+    def __call__(self, step: int) -> float:
+        done = min((step - 1) / self.steps, 1)
+        return self.rate * (1 - cos(2 * pi * log2(1 + 15 * done))) / 2
 
 
 class OneCycle(Schedule):

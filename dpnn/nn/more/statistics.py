@@ -34,9 +34,8 @@ class Seen:
     def predicted(self) -> Array:
         """(B, K): what the loss makes of z, in float64; probabilities (B, K, C) of classes."""
         p = self.loss.prediction(self.z.astype(np.float64))
-        if self.loss.task == "classes":
-            return p.reshape(len(p), prod(p.shape[1:-1]), p.shape[-1])
-        return p.reshape(len(p), prod(p.shape[1:]))
+        last = p.shape[-1:] if self.loss.task == "classes" else ()
+        return p.reshape(len(p), prod(p.shape[1 : p.ndim - len(last)]), *last)
 
     @cached_property
     def found(self) -> Array:
@@ -46,9 +45,9 @@ class Seen:
 
     @cached_property
     def true(self) -> Array:
-        """(B, K) the class of the target."""
+        """(B, K) the class of the target, as a whole number in whatever type it came."""
         true = self.y.reshape(self.found.shape)
-        return true if self.loss.task == "classes" else true > 0.5
+        return (true if self.loss.task == "classes" else true > 0.5).astype(np.intp)
 
     def count(self, places: Array, size: int) -> Array:
         """(size,) the weights of the rows at each place."""
@@ -96,7 +95,7 @@ class Errors(Statistic):
 
     task = ("values",)
 
-    @cached_property
+    @property
     def each(self) -> bool:
         return prod(self.outputs) <= OUTPUTS
 
@@ -134,7 +133,7 @@ class Surprise(Statistic):
         xp, least = seen.xp, np.finfo(np.float64).eps
         p = xp.clip(seen.predicted, least, 1 - least)
         if self.loss.task == "classes":
-            places = seen.true.astype(np.intp)[..., None]
+            places = seen.true[..., None]
             values = -xp.log(xp.take_along_axis(p, places, axis=-1)[..., 0])
         else:
             y = seen.y.reshape(p.shape)
@@ -153,7 +152,7 @@ class ByClass(Statistic):
         return self.classes > 0
 
     def sums(self, seen: Seen) -> Array:
-        found, true = seen.found.reshape(-1), seen.true.reshape(-1).astype(np.intp)
+        found, true = seen.found.reshape(-1), seen.true.reshape(-1)
         hit = seen.xp.where(found == true, true, self.classes)  # a class beyond for the others
         counts = [seen.count(hit, self.classes + 1)[:-1]]
         counts += [seen.count(places.astype(np.intp), self.classes) for places in (found, true)]
@@ -171,7 +170,7 @@ class Confusion(Statistic):
         return 0 < self.classes <= FEW
 
     def sums(self, seen: Seen) -> Array:
-        true = seen.true.reshape(-1).astype(np.intp)
+        true = seen.true.reshape(-1)
         return seen.count(true * self.classes + seen.found.reshape(-1), self.size)
 
 

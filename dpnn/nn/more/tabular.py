@@ -186,3 +186,25 @@ class OneHot(Layer):
                 places[:, self.unseen] = 0
             start += size
         return y, None
+
+
+class Select(Layer):
+    """Some columns alone, in this order:  x (B, F) -> y (B, number of columns)."""
+
+    columns: tuple[int, ...]
+
+    def shapes(self, x, ctx):
+        (count,) = expect(x, "F")
+        if not all(0 <= column < count for column in self.columns):
+            raise ValueError(f"Select takes columns from 0 to {count - 1}, not {self.columns}")
+        return {}, (len(self.columns),)
+
+    def forward(self, p, x, ctx):
+        return x[:, list(self.columns)], None
+
+    def backward(self, p, g, cache, dy, ctx):
+        dx = ctx.empty("dx", (len(dy), *ctx.x))
+        dx.fill(0)
+        for place, column in enumerate(self.columns):
+            dx[:, column] += dy[:, place]
+        return dx

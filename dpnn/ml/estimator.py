@@ -1,0 +1,191 @@
+"""What every network estimator does: rows and their meaning from Params, then one `Trainer.fit`.
+
+Driver. `NetworkEstimator` is mixed into the classifier and the regressor.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pyspark.ml.base import _FitMultipleIterator
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from dpnn import nn, recipes
+from dpnn.data.dataset import Dataset
+from dpnn.data.encoders.wishes import Wishes, columns
+from dpnn.ml.frames import all_known, held_out
+from dpnn.ml.params import NetworkParams
+from dpnn.training.result import Result
+from dpnn.training.trainer import Trainer
+
+_DATA = {  # Params that say which rows are read, and how
+    "featuresCol",
+    "labelCol",
+    "weightCol",
+    "validationIndicatorCol",
+    "validationFraction",
+    "timeCol",
+    "groupCol",
+    "numericCols",
+    "categoricalCols",
+    "dateCols",
+    "handleInvalid",
+    "numShards",
+}
+_fits = threading.Lock()  # a fit takes all slots: those of other threads wait here, not in Spark
+
+
+class NetworkEstimator(NetworkParams):
+    """Reads the rows once, trains a network, and makes the model."""
+
+    def _fit(self, dataset: DataFrame) -> Any:
+        with self._read(dataset) as data:
+            return self._train(data)
+
+    def fitMultiple(
+        self, dataset: DataFrame, paramMaps: Sequence[Any]
+    ) -> Iterator[tuple[int, Any]]:
+        """One read of the rows for all settings, unless some of them change what is read."""
+        if any(param.name in _DATA for changed in paramMaps for param in changed):
+            return super().fitMultiple(dataset, paramMaps)  # type: ignore[misc]
+        shared = _Shared(self.copy(), dataset, len(paramMaps))
+
+        def fit(index: int) -> Any:
+            return shared.fit(paramMaps[index])
+
+        return _FitMultipleIterator(fit, len(paramMaps))
+
+    def _read(self, df: DataFrame) -> Dataset:
+        """The rows as shards."""
+        inputs = self._inputs(df)
+        used = inputs.names if isinstance(inputs, Wishes) else [inputs]
+        if self.getHandleInvalid() != "keep":
+            df = all_known(df, used, skip=self.getHandleInvalid() == "skip")
+        df, validation = held_out(df, self)
+        weight = self.getWeightCol() if self.isDefined(self.weightCol) else None
+        shards = self.getNumShards() or None
+        return Dataset(df, inputs, self.getLabelCol(), weight or None, validation, shards)
+
+    def _inputs(self, df: DataFrame) -> Any:
+        """The column of features as it is for a network of one's own; else raw columns."""
+        names = [self.getNumericCols(), self.getCategoricalCols(), self.getDateCols()]
+        if any(names):
+            return columns(*names)
+        if self.isDefined(self.network):
+            return self.getFeaturesCol()
+        if self.getFeaturesCol() in df.columns:
+            return columns(numeric=[self.getFeaturesCol()])
+        return columns()
+
+    def _train(self, data: Dataset) -> Any:
+        settings = self._settings(data)
+        with _fits:
+            result = Trainer(**settings).fit(data)
+        model = self._model(result, data)
+        model._resetUid(self.uid)
+        return self._copyValues(model)
+
+    def _settings(self, data: Dataset) -> dict[str, Any]:
+        """The arguments of `Trainer`."""
+        settings = self._network(data)
+        given = {"maxIter": "epochs", "batchSize": "batch_size", "seed": "seed", "engine": "engine"}
+        for name, argument in given.items():
+            if self.isDefined(self.getParam(name)):
+                settings[argument] = self.getOrDefault(name)
+        if self.isDefined(self.loss):
+            settings["loss"] = named(self.getLoss())
+        if self.isDefined(self.optimizer):
+            settings["optimizer"] = named(self.getOptimizer())
+        if self.isDefined(self.learningRate):
+            kind = nn.to_spec(settings["optimizer"])
+            settings["optimizer"] = nn.from_spec({**kind, "learning_rate": self.getLearningRate()})
+        settings["patience"] = self._patience(settings, data)
+        if settings["patience"] and self.isDefined(self.metricName):
+            settings["monitor"] = f"val_{self.getMetricName()}"
+        settings["progress"] = False
+        return settings
+
+    def _patience(self, settings: dict[str, Any], data: Dataset) -> int | None:
+        if not data.has("validation"):
+            return None
+        if self.isDefined(self.patience):
+            return self.getPatience() or None
+        return settings.get("patience")
+
+    def _network(self, data: Dataset) -> dict[str, Any]:
+        """Model, loss, optimizer and what else belongs to them, of rows that were read."""
+        if self.isDefined(self.network):
+            network = nn.from_spec(json.loads(self.getNetwork()))
+            return {"model": network, "loss": self._loss(data), "optimizer": nn.Adam()}
+        facts = self._facts_of(data)
+        if self.isDefined(self.layers):
+            return recipes.mlp(facts, tuple(self.getLayers()))
+        makers: dict[str, Callable[..., dict[str, Any]]] = {
+            "tabm": recipes.tabm,
+            "realmlp": recipes.realmlp,
+            "mlp": recipes.mlp,
+        }
+        name = self.getRecipe()
+        if name not in makers:
+            raise ValueError(f"recipe: no {name!r}{nn.nearest(name, makers)}")
+        return makers[name](facts)
+
+    def _facts_of(self, data: Dataset) -> recipes.Facts:
+        """What a recipe has to know."""
+        encoders = data.encoders
+        assert encoders is not None
+        return recipes.Facts(
+            rows=data.rows["train"],
+            numbers=len(encoders.number_names),
+            places=len(encoders.numbers),
+            bins=max((len(e.edges) - 1 for e in encoders.numbers), default=1) or 1,
+            sizes=tuple(encoders.sizes.values()),
+            **self._task(data),
+        )
+
+    def _task(self, data: Dataset) -> dict[str, Any]:
+        """task, outputs, center and scale of `recipes.Facts`."""
+        raise NotImplementedError
+
+    def _loss(self, data: Dataset) -> nn.Loss:
+        """The loss where none is named, of a network of one's own."""
+        raise NotImplementedError
+
+    def _model(self, result: Result, data: Dataset) -> Any:
+        raise NotImplementedError
+
+
+class _Shared:
+    """One read for several fits; its shards go with the last of them."""
+
+    def __init__(self, estimator: NetworkEstimator, df: DataFrame, fits: int) -> None:
+        self._estimator, self._df, self._left = estimator, df, fits
+        self._lock = threading.Lock()
+        self._data: Dataset | None = None
+
+    def fit(self, changed: Any) -> Any:
+        with self._lock:
+            if self._data is None:
+                self._data = self._estimator._read(self._df)
+        try:
+            return self._estimator.copy(changed)._train(self._data)
+        finally:
+            with self._lock:
+                self._left -= 1
+                if not self._left:
+                    self._data.close()
+
+
+def named(text: str) -> Any:
+    """A loss or an optimizer by its name or the JSON of its spec."""
+    return nn.from_spec(json.loads(text) if text.lstrip().startswith("{") else {"type": text})
+
+
+def label_counts(df: DataFrame, label: str) -> dict[Any, int]:
+    """How many rows each label has: one pass over its column."""
+    rows = df.groupBy(F.col(f"`{label}`").alias("label")).count().collect()
+    return {row["label"]: row["count"] for row in rows}

@@ -1,0 +1,171 @@
+"""MultilayerPerceptronClassifier with MLlib's signature: to change over, change the import line.
+
+Sigmoid hidden layers and softmax, as there; trained by the resident engine. solver "l-bfgs" is
+full-batch L-BFGS, "gd" full-batch gradient descent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from pyspark import keyword_only
+from pyspark.ml.classification import (
+    ProbabilisticClassifier,
+    _MultilayerPerceptronParams,
+)
+from pyspark.ml.linalg import DenseVector
+from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+from pyspark.sql import DataFrame
+
+from dpnn import nn
+from dpnn.data.dataset import Dataset
+from dpnn.ml.classification import NeuralNetworkClassificationModel
+from dpnn.ml.summary import TrainingSummary
+from dpnn.training.events import EpochDone
+from dpnn.training.trainer import Trainer
+
+SOLVERS = ("l-bfgs", "gd")
+
+
+class _Setters(_MultilayerPerceptronParams):
+    def setMaxIter(self, value: int) -> Self:
+        return self._set(maxIter=value)
+
+    def setTol(self, value: float) -> Self:
+        return self._set(tol=value)
+
+    def setSeed(self, value: int) -> Self:
+        return self._set(seed=value)
+
+    def setLayers(self, value: list[int]) -> Self:
+        return self._set(layers=value)
+
+    def setBlockSize(self, value: int) -> Self:
+        return self._set(blockSize=value)
+
+    def setStepSize(self, value: float) -> Self:
+        return self._set(stepSize=value)
+
+    def setSolver(self, value: str) -> Self:
+        return self._set(solver=value)
+
+    def setInitialWeights(self, value: Any) -> Self:
+        return self._set(initialWeights=value)
+
+
+class MultilayerPerceptronClassifier(
+    ProbabilisticClassifier, _Setters, DefaultParamsWritable, DefaultParamsReadable
+):
+    """layers has the sizes of all layers, inputs and outputs included; labels are 0, 1, …
+
+    blockSize, how MLlib stacks rows for its matrix products, has no meaning here.
+    """
+
+    _input_kwargs: dict[str, Any]
+
+    @keyword_only
+    def __init__(
+        self,
+        *,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        predictionCol: str = "prediction",
+        maxIter: int = 100,
+        tol: float = 1e-6,
+        seed: int | None = None,
+        layers: list[int] | None = None,
+        blockSize: int = 128,
+        stepSize: float = 0.03,
+        solver: str = "l-bfgs",
+        initialWeights: Any = None,
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None:
+        super().__init__()
+        self._setDefault(seed=0)
+        self.setParams(**self._input_kwargs)
+
+    @keyword_only
+    def setParams(self, **params: Any) -> Self:
+        return self._set(**self._input_kwargs)
+
+    def _fit(self, dataset: DataFrame) -> MultilayerPerceptronClassificationModel:
+        sizes = self._sizes()
+        with Dataset(dataset, self.getFeaturesCol(), self.getLabelCol()) as data:
+            if data.input_shape != (sizes[0],):
+                raise ValueError(
+                    f"layers begin with {sizes[0]}, but column {self.getFeaturesCol()!r} has rows "
+                    f"of {data.input_shape}"
+                )
+            trainer = self._trainer(sizes)
+            result = trainer.fit(data)
+        facts = {
+            "labels": [str(k) for k in range(sizes[-1])],
+            "history": dict(result.history),
+            "bestEpoch": result.best_epoch,
+            "layers": sizes,
+        }
+        model = MultilayerPerceptronClassificationModel(result.model, facts)
+        model._resetUid(self.uid)
+        return self._copyValues(model)
+
+    def _sizes(self) -> list[int]:
+        if not self.isDefined(self.layers) or not self.getOrDefault(self.layers):
+            raise ValueError(
+                "layers must be set: the sizes of all layers, e.g. layers=[784, 64, 10]"
+            )
+        sizes = list(self.getLayers())
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(f"layers has sizes of at least two layers, from 1 on, got {sizes}")
+        return sizes
+
+    def _trainer(self, sizes: list[int]) -> Trainer:
+        if self.getSolver() not in SOLVERS:
+            raise ValueError(f"solver is one of {SOLVERS}, not {self.getSolver()!r}")
+        layers: list[nn.Layer] = []
+        for size in sizes[1:-1]:
+            layers += [nn.Dense(size), nn.Sigmoid()]
+        model = nn.Sequential(*layers, nn.Dense(sizes[-1]))
+        full = 2**62  # all rows are one batch
+        optimizer = nn.LBFGS() if self.getSolver() == "l-bfgs" else nn.SGD(self.getStepSize())
+        return Trainer(
+            model,
+            nn.SoftmaxCrossEntropy(),
+            optimizer,
+            batch_size=full,
+            epochs=max(self.getMaxIter(), 1),
+            seed=self.getSeed() & 0x7FFFFFFF,
+            callbacks=[_Converged(self.getTol())],
+            progress=False,
+        )
+
+
+class MultilayerPerceptronClassificationModel(NeuralNetworkClassificationModel, _Setters):
+    """A trained perceptron."""
+
+    @property
+    def weights(self) -> DenseVector:
+        """The weights of all layers, each layer's matrix before its biases."""
+        return DenseVector(np.asarray(self.trained.weights, float))
+
+    def getLayers(self) -> list[int]:
+        return list(self._known["layers"])
+
+    def summary(self) -> TrainingSummary:  # type: ignore[override]  # a method, as MLlib has it
+        return TrainingSummary(self._known["history"], self._known["bestEpoch"])
+
+
+class _Converged:
+    """Ends a fit whose loss changes by less than tol of its first value: MLlib's rule, over ten."""
+
+    def __init__(self, tol: float) -> None:
+        self.tol = tol
+        self.losses: list[float] = []
+
+    def on_epoch(self, event: EpochDone) -> None:
+        loss = event.figures["loss"]
+        recent = self.losses[-10:]
+        self.losses.append(loss)
+        if recent and abs(loss - sum(recent) / len(recent)) <= self.tol * abs(self.losses[0]):
+            event.stop(f"the loss changes by less than tol={self.tol:g}")
