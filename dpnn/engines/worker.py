@@ -95,7 +95,7 @@ class Worker:
             self.net.weights.set(self._weights)
         split = data[plan.kind.split]
         batches, tail = self._batches(plan, shard, split), self._tail(plan.kind)
-        if plan.kind == Kind.TRAIN:
+        if plan.kind.gradient:
             rows = batches.rows(plan.epoch, plan.step, plan.steps)
         else:
             rows = batches.all_rows()
@@ -186,8 +186,7 @@ class Worker:
     def _check_finite(
         self, plan: Plan, shard: int, batches: Batches, rows: np.ndarray, tail: Tail
     ) -> None:
-        gradient = plan.kind == Kind.TRAIN
-        norm = np.dot(self._gradient, self._gradient) if gradient else 0.0
+        norm = np.dot(self._gradient, self._gradient) if plan.kind.gradient else 0.0
         finite = np.isfinite(tail.numbers).all()
         if finite and np.isfinite(norm):
             return

@@ -53,11 +53,12 @@ class Fit:
             micro_batch=trainer.micro_batch,
             device=trainer.device,
         )
-        self.update = Update(
-            network.layout, trainer.optimizer, clip_norm=trainer.clip_norm, ema=trainer.ema
-        )
         batch = self.rows if trainer.optimizer.full_batch else trainer.batch_size
         self.steps = max(1, ceil(self.rows / batch))
+        optimizer = trainer.optimizer.bind(self.steps)
+        self.update = Update(
+            network.layout, optimizer, clip_norm=trainer.clip_norm, ema=trainer.ema
+        )
         rows = data.rows_of_shards
         check_passes(network, rows, self.steps, batch, trainer.micro_batch)
         self.measures = Measures.of_steps(trainer.loss, network.output_shape)

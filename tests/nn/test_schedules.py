@@ -4,9 +4,10 @@ import json
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from dpnn import nn
+from dpnn import Trainer, nn
 
 SCHEDULES = [
     nn.Schedule(0.1),
@@ -17,6 +18,7 @@ SCHEDULES = [
     nn.OneCycle(0.1, 100),
     nn.Warmup(0.1, 10, nn.CosineDecay(0.1, 90)),
     nn.ReduceOnPlateau(0.1),
+    nn.CosineDecay(0.1, epochs=5).bind(20),
 ]
 
 
@@ -92,3 +94,48 @@ def test_a_schedule_sets_the_step() -> None:
         places.append(float(net.weights[0]))
     steps = [a - b for a, b in pairwise(places)]
     assert steps == pytest.approx([1, 0.5, 0.25], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps"),
+    [
+        (nn.CosineDecay(0.1, epochs=10, final=0.2), nn.CosineDecay(0.1, 70, final=0.2)),
+        (nn.OneCycle(0.1, epochs=2.5), nn.OneCycle(0.1, 18)),
+        (
+            nn.Warmup(0.1, epochs=0.5, then=nn.CosineDecay(0.1, epochs=3)),
+            nn.Warmup(0.1, 4, nn.CosineDecay(0.1, 21)),
+        ),
+        (nn.Warmup(0.1, 5, nn.OneCycle(0.1, epochs=1)), nn.Warmup(0.1, 5, nn.OneCycle(0.1, 7))),
+        (nn.Warmup(0.1, epochs=0.01), nn.Warmup(0.1, 1)),
+        (nn.StepDecay(0.1, 5), nn.StepDecay(0.1, 5)),
+    ],
+)
+def test_epochs_become_steps(epochs: nn.Schedule, steps: nn.Schedule) -> None:
+    assert nn.Adam(epochs).bind(7) == nn.Adam(steps)
+    assert nn.from_spec(json.loads(json.dumps(nn.to_spec(epochs)))) == epochs
+
+
+def test_an_optimizer_without_a_schedule_has_nothing_to_bind() -> None:
+    assert nn.SGD(0.1, momentum=0.9).bind(7) == nn.SGD(0.1, momentum=0.9)
+
+
+@pytest.mark.parametrize("kind", [nn.CosineDecay, nn.OneCycle, nn.Warmup])
+def test_either_steps_or_epochs(kind: type) -> None:
+    for settings in ({}, {"steps": 5, "epochs": 1}):
+        with pytest.raises(ValueError, match=f"{kind.__name__} takes either steps or epochs"):
+            kind(0.1, **settings)
+    with pytest.raises(ValueError, match=r"\(epochs=3\) needs the steps of an epoch: a Trainer"):
+        kind(0.1, epochs=3)(1)
+
+
+def test_a_fit_tells_how_many_steps_an_epoch_has() -> None:
+    x = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+
+    def weights(schedule: nn.Schedule) -> np.ndarray:
+        trainer = Trainer(nn.Dense(1), nn.MeanSquaredError(), nn.SGD(schedule), 10, 4)
+        trainer.progress = False
+        return trainer.fit((x, x[:, 0]), num_shards=2).model.weights
+
+    by_epochs = weights(nn.CosineDecay(0.1, epochs=4))
+    assert np.array_equal(by_epochs, weights(nn.CosineDecay(0.1, 20)))
+    assert not np.array_equal(by_epochs, weights(nn.CosineDecay(0.1, 4)))

@@ -7,9 +7,9 @@ holds for parameters of two axes or more. A parameter may have factors of its ow
 """
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, replace
 from math import sqrt
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class Schedule(Spec):
     def __call__(self, step: int) -> float:
         return self.rate
 
+    def bind(self, steps: int) -> "Schedule":
+        """The same in steps, of which an epoch has so many; for those that count epochs."""
+        return self
+
     def observe(self, state: dict[str, Any], value: float) -> None:
         """Hears an epoch's loss; may change state["scale"], which multiplies the rate."""
 
@@ -60,6 +64,11 @@ class Optimizer(Spec, base=True):
 
     def check(self, clip_norm: float | None = None, ema: float | None = None) -> None:
         """ValueError where a training with these settings cannot have this optimizer."""
+
+    def bind(self, steps: int) -> Self:
+        """This optimizer where an epoch has so many steps."""
+        rate = self.learning_rate
+        return replace(self, learning_rate=rate.bind(steps)) if isinstance(rate, Schedule) else self
 
     def init(self, layout: Layout, like: Array | None = None) -> State:
         """The state before the first step; `like` gives dtype and device (float32, CPU)."""

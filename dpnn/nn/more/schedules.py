@@ -1,9 +1,10 @@
 """Schedules: the learning rate as a plain function of the step, counted from 1."""
 
+from dataclasses import KW_ONLY, replace
 from math import cos, inf, log2, pi
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from dpnn.nn.core.fields import Count, Limit, Share
+from dpnn.nn.core.fields import Count, Limit, Rate, Share
 from dpnn.nn.core.optim import Schedule
 
 
@@ -24,52 +25,78 @@ class ExponentialDecay(StepDecay):
         return self.rate * self.factor ** ((step - 1) / self.every)
 
 
-class CosineDecay(Schedule):
-    """From rate to final · rate in so many steps. Loshchilov & Hutter 2017."""
+class Span(Schedule, base=True):
+    """Base of those that take so many steps, or so many epochs: what a Trainer makes steps of."""
 
-    steps: Count
+    steps: Count | None = None
+    _: KW_ONLY
+    epochs: Rate | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError(f"{type(self).__name__} takes either steps or epochs")
+
+    def bind(self, steps: int) -> Self:
+        if self.epochs is None:
+            return self
+        return replace(self, steps=max(1, round(self.epochs * steps)), epochs=None)
+
+    @property
+    def length(self) -> int:
+        """In steps."""
+        if self.steps is None:
+            cure = "a Trainer tells it; in a loop of your own call bind(steps)"
+            what = f"{type(self).__name__}(epochs={self.epochs:g}) needs the steps of an epoch"
+            raise ValueError(f"{what}: {cure}")
+        return self.steps
+
+
+class CosineDecay(Span):
+    """From rate to final · rate in so many steps or epochs. Loshchilov & Hutter 2017."""
+
     final: float = 0.0
 
     def __call__(self, step: int) -> float:
-        return self.rate * _half_cosine((step - 1) / self.steps, self.final)
+        return self.rate * _half_cosine((step - 1) / self.length, self.final)
 
 
-class CosineLog(Schedule):
+class CosineLog(Span):
     """rate (1 - cos(2π log₂(1 + 15 t))) / 2, t from 0 to 1: four waves, each longer than the last.
 
     Holzmüller et al. 2024 (RealMLP).
     """
 
-    steps: Count
-
     def __call__(self, step: int) -> float:
-        done = min((step - 1) / self.steps, 1)
+        done = min((step - 1) / self.length, 1)
         return self.rate * (1 - cos(2 * pi * log2(1 + 15 * done))) / 2
 
 
-class OneCycle(Schedule):
-    """From rate / 25 up to `rate` while warmup · steps, then down to nearly 0. Smith 2018."""
+class OneCycle(Span):
+    """From rate / 25 up to `rate` for the share `warmup`, then down to nearly 0. Smith 2018."""
 
-    steps: Count
     warmup: Share = 0.3
 
     def __call__(self, step: int) -> float:
-        peak = self.warmup * self.steps - 1
+        peak = self.warmup * self.length - 1
         if step - 1 < peak:
             return self.rate * _half_cosine(1 - (step - 1) / peak, 1 / 25)
-        return self.rate * _half_cosine((step - 1 - peak) / (self.steps - 1 - peak), 4e-6)
+        return self.rate * _half_cosine((step - 1 - peak) / (self.length - 1 - peak), 4e-6)
 
 
-class Warmup(Schedule):
-    """From 0 linearly up to rate, while so many steps; then as `then` says, from its beginning."""
+class Warmup(Span):
+    """From 0 linearly up to rate; then as `then` says, from its beginning."""
 
-    steps: Count
     then: Schedule | None = None
 
+    def bind(self, steps: int) -> Self:
+        then = None if self.then is None else self.then.bind(steps)
+        return replace(super().bind(steps), then=then)
+
     def __call__(self, step: int) -> float:
-        if step <= self.steps or self.then is None:
-            return self.rate * min(step / self.steps, 1)
-        return self.then(step - self.steps)
+        if step <= self.length or self.then is None:
+            return self.rate * min(step / self.length, 1)
+        return self.then(step - self.length)
 
     def observe(self, state: dict[str, Any], value: float) -> None:
         if self.then is not None:
