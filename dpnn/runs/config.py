@@ -229,7 +229,7 @@ def _check_index(node: Any, part: str, text: str) -> None:
 def _trainer_hints() -> dict[str, Any]:
     """What of `Trainer` can be written in TOML, with its types."""
     hints = typing.get_type_hints(Trainer)
-    simple = (str, int, float, bool, type(None), nn.Loss, nn.Optimizer)
+    simple = (str, int, float, bool, list[str], type(None), nn.Loss, nn.Optimizer)
     fields = [f.name for f in dataclasses.fields(Trainer) if f.name not in _ELSEWHERE]
     return {name: hints[name] for name in fields if all(k in simple for k in _kinds(hints[name]))}
 

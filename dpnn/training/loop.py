@@ -52,6 +52,7 @@ class Fit:
             seed=trainer.seed,
             micro_batch=trainer.micro_batch,
             device=trainer.device,
+            metrics=None if trainer.metrics is None else tuple(trainer.metrics),
         )
         batch = self.rows if trainer.optimizer.full_batch else trainer.batch_size
         self.steps = max(1, ceil(self.rows / batch))
@@ -62,8 +63,9 @@ class Fit:
         rows = data.rows_of_shards
         check_passes(network, rows, self.steps, batch, trainer.micro_batch)
         self.measures = Measures.of_steps(trainer.loss, network.output_shape)
-        self.held = data.has("validation")
-        self.monitor = trainer.monitor or ("val_loss" if self.held else "loss")
+        held = Measures.of_rows(trainer.loss, network.output_shape, trainer.metrics)
+        self.held = held if data.has("validation") else None
+        self.monitor = self._monitor()
         self.checkpoint = None
         if trainer.checkpoints is not None:
             self.checkpoint = Checkpoint(trainer.checkpoints, self._training())
@@ -92,13 +94,21 @@ class Fit:
     def close(self) -> None:
         self.runner.close()
 
+    def _monitor(self) -> str:
+        """The figure that `patience` watches; ValueError where it will not be there."""
+        found = ["loss", *(metric.name for metric in self.measures.metrics)]
+        if self.held is not None:
+            found += ["val_loss", *(f"val_{metric.name}" for metric in self.held.metrics)]
+        asked = self.trainer.monitor or ("loss" if self.held is None else "val_loss")
+        if asked not in found:
+            raise ValueError(f"monitor: no figure {asked!r} in this fit{nn.nearest(asked, found)}")
+        return asked
+
     def _watchers(self) -> Watchers:
         """Those of the fit, in the order in which each needs what those before have done."""
         trainer = self.trainer
-        outputs = self.network.output_shape
-        held = Measures.of_rows(trainer.loss, outputs) if self.held else None
         watchers: list[Any] = [
-            Evaluation(self.runner, held, trainer.optimizer),
+            Evaluation(self.runner, self.held, trainer.optimizer),
             Ledger(self.runner),
             Patience(trainer.patience, self.monitor),
         ]

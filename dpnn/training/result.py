@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from dpnn.models.model import TrainedModel
@@ -42,13 +43,17 @@ class Result:
         ended = f", stopped: {self.stopped}" if self.stopped else ""
         lines.append(f"epochs     {self.history.epochs}{ended}")
         lines.append(f"kept epoch {self.best_epoch}")
-        figures = self.figures
-        for name, value in figures.items():
-            if not isinstance(value, float) or name == "seconds" or name.startswith("val_"):
+        figures = {n: v for n, v in self.figures.items() if isinstance(v, float) and n != "seconds"}
+        for name in figures:
+            if name.startswith("val_"):
                 continue
             held = figures.get(f"val_{name}")
             on_held = "" if held is None else f", {number(held)} on held-out rows"
-            lines.append(f"{name:<10} {number(value)} in training{on_held}")
+            lines.append(f"{name:<10} {number(figures[name])} in training{on_held}")
+        others = [name for name in figures if name.startswith("val_") and name[4:] not in figures]
+        if others:
+            said = [f"{n[4:].replace('_', ' ')} {number(figures[n])}" for n in others]
+            lines += wrap(f"held-out   {', '.join(said)}", 80, subsequent_indent=" " * 11)
         return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 FIRST, LAST = 3, 9  # of a long fit, so many epochs at its beginning and its end
+WIDTH = 80
 KEPT = "*"  # marks the epoch whose weights the model has
 
 Rows = list[list[str]]
@@ -41,13 +42,27 @@ def cells(history: Mapping[str, list[Any]], kept: int | None = None) -> tuple[li
     return names, rows
 
 
-def text(history: Mapping[str, list[Any]], kept: int | None = None) -> str:
+def by_importance(names: list[str]) -> list[str]:
+    """What to show first where not all has room: the losses, then a validation metric."""
+    held = [name for name in names if name.startswith("val_") and name != "val_loss"]
+    first = [name for name in ("epoch", "loss", "val_loss", *held[:1]) if name in names]
+    training = [name for name in names if name not in (*first, *held)]
+    return [*first, *training, *held[1:]]
+
+
+def text(history: Mapping[str, list[Any]], kept: int | None = None, width: int = WIDTH) -> str:
+    """In at most `width` columns; figures that have no room are left out."""
     names, rows = cells(history, kept)
     if not rows:
         return "no epochs yet"
-    table = [names, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(names))]
-    lines = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in table]
+    columns = list(zip(names, *rows, strict=True))
+    widths = {column[0]: max(map(len, column)) for column in columns}
+    shown: list[str] = []
+    for name in by_importance(names):
+        if sum(widths[n] + 2 for n in (*shown, name)) - 2 <= width:
+            shown.append(name)
+    padded = [[c.rjust(widths[col[0]]) for c in col] for col in columns if col[0] in shown]
+    lines = ["  ".join(row) for row in zip(*padded, strict=True)]
     if kept is not None:
         lines.append(f"{KEPT} the kept epoch")
     return "\n".join(lines)

@@ -35,6 +35,7 @@ class Trainer:
     ema          evaluate and keep an exponential moving average of the weights, e.g. 0.999
     patience     stop after so many epochs in which `monitor` has not become better, and keep the
                  weights of the best
+    metrics      names of the validation rows' metrics (default: all that suit the loss)
     monitor      a figure of the history, e.g. "val_accuracy" (default: the validation loss, the
                  training loss where there is no validation)
     checkpoints  a folder (any file system that Spark reaches): the state after each epoch. A fit
@@ -57,6 +58,7 @@ class Trainer:
     clip_norm: float | None = None
     micro_batch: int = 1024
     ema: float | None = None
+    metrics: list[str] | None = None
     patience: int | None = None
     monitor: str | None = None
     checkpoints: str | None = None
@@ -87,6 +89,8 @@ class Trainer:
             raise ValueError("checkpoint_steps needs checkpoints: name a folder")
         if self.monitor is not None and self.patience is None:
             raise ValueError("monitor is what patience watches: give patience, too")
+        if isinstance(self.metrics, str):
+            raise TypeError(f"metrics must be a list of names, got {self.metrics!r}")
         for i, callback in enumerate(self.callbacks):
             handlers(callback, f"callbacks[{i}]")
         self.optimizer.check(self.clip_norm, self.ema)

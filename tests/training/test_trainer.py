@@ -119,6 +119,20 @@ def test_patience_keeps_the_best_weights():
     assert best["loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
+def test_metrics_by_name():
+    fit = {"data": (X[:400], Y[:400]), "validation": (X[400:], Y[400:])}
+    history = trainer(metrics=["auc"], epochs=1).fit(**fit).history
+    assert [name for name in history if name.startswith("val_")] == ["val_loss", "val_auc"]
+    history = trainer(metrics=[], epochs=1).fit(**fit).history
+    assert [name for name in history if name.startswith("val_")] == ["val_loss"]
+    with pytest.raises(ValueError, match=r"no metric 'acu' .*did you mean 'auc'"):
+        trainer(metrics=["acu"]).fit(**fit)
+    with pytest.raises(ValueError, match=r"no metric 'rmse'"):
+        trainer(metrics=["rmse"]).fit(**fit)
+    with pytest.raises(TypeError, match="metrics must be a list of names, got 'auc'"):
+        trainer(metrics="auc")
+
+
 def test_ema_averages_the_weights():
     plain, still = (trainer(ema=e).fit((X, Y)).model.weights for e in (None, 0.999999))
     assert not np.array_equal(plain, still)

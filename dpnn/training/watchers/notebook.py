@@ -9,7 +9,7 @@ from typing import Any
 from dpnn.training import tables
 from dpnn.training.events import EpochDone, FitEnded, FitStarted, StepDone
 from dpnn.training.watchers import words
-from dpnn.training.watchers.progress import Lines
+from dpnn.training.watchers.progress import LOGGED, Lines
 
 EVERY = 0.3  # seconds between two pictures of the table
 
@@ -39,7 +39,7 @@ class Notebook(Lines):
         self._show()
 
     def on_epoch(self, event: EpochDone) -> None:
-        self._share, self._now = 1.0, self.line(event)
+        self._share, self._now = 1.0, self.line(event, LOGGED)
         if perf_counter() - self._shown >= EVERY:
             self._show()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import isnan
 
-from dpnn import nn
 from dpnn.nn.more.metrics import better
 from dpnn.training.events import EpochDone, Event, FitStarted
 from dpnn.training.state import Best
@@ -29,10 +28,6 @@ class Patience:
     def on_epoch(self, event: EpochDone) -> None:
         if self._patience is None:
             return
-        if self._monitor not in event.figures:
-            known = [name for name, value in event.figures.items() if isinstance(value, float)]
-            near = nn.nearest(self._monitor, known)
-            raise ValueError(f"monitor: {self._monitor!r} is no figure of this fit{near}")
         state, value = event.state, event.figures[self._monitor]
         state.stale += 1
         if self._better(value, state.best):

@@ -14,6 +14,7 @@ from dpnn.training.events import EngineChosen, EpochDone, FitEnded, FitStarted, 
 from dpnn.training.watchers import words
 
 EVERY = 0.1  # seconds between two pictures of the same line
+LOGGED = 120  # columns of a line in a log
 FULL, HALF = "━", "╸"
 
 
@@ -48,7 +49,7 @@ class Lines:
             self.note(words.engine_line(event))
 
     def on_epoch(self, event: EpochDone) -> None:
-        self.write(f"dpnn: {self.line(event)}")
+        self.write(f"dpnn: {self.line(event, LOGGED)}")
 
     def on_fit_end(self, event: FitEnded) -> None:
         if event.error is None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from dpnn.training.events import EngineChosen, FitEnded, FitStarted
 from dpnn.training.history import advice, overall
-from dpnn.training.tables import number
+from dpnn.training.tables import by_importance, number
 
+MOST = 4  # figures of a line: more make no line that one reads in passing
 RECENT = 3  # epochs, by which the time that is left is judged
 BESIDE = ("epoch", "seconds", "costs", "engine")  # of an epoch's figures: no loss and no metric
 
@@ -46,7 +47,7 @@ def epoch_line(
     title = f"epoch {figures['epoch']:>{len(str(epochs))}}/{epochs}"
     ending = [f"{count(rate):>5} rows/s", f"{clock:>9}"]
     names = [name for name, value in figures.items() if name not in BESIDE and _is_float(value)]
-    order = sorted(names, key=_importance)
+    order = by_importance(names)[:MOST]
     while True:
         shown = [name for name in names if name in order]
         for gap, places in (("  ", 4), (" ", 3)):
@@ -57,11 +58,6 @@ def epoch_line(
         if len(order) <= 2:
             return line[:width]
         order.pop()
-
-
-def _importance(name: str) -> int:
-    """The losses, then the validation set's metrics, then those of training."""
-    return {"loss": 0, "val_loss": 1}.get(name, 2 if name.startswith("val_") else 3)
 
 
 def engine_line(event: EngineChosen) -> str:
@@ -89,7 +85,8 @@ def closing(event: FitEnded) -> list[str]:
         best = state.best
         lines.append(f"kept are the weights of epoch {best.epoch}: {best.monitor} {best.value:.4g}")
     costs = [row for row in state.history.get("costs", []) if row]
-    if costs and (hint := advice(overall(costs))):
+    spread = costs and state.history["engine"][-1] != "local"
+    if spread and (hint := advice(overall(costs))):
         lines.append(hint)
     return lines
 

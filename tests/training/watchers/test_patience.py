@@ -84,7 +84,7 @@ def test_without_validation_it_watches_the_training_loss_and_says_so(capsys):
 
 
 def test_a_figure_that_there_is_not():
-    with pytest.raises(ValueError, match=r"monitor: 'val_acuracy' is no figure .* 'val_accuracy'"):
+    with pytest.raises(ValueError, match=r"no figure 'val_acuracy' in this fit: .* 'val_accuracy'"):
         fit(monitor="val_acuracy")
     with pytest.raises(ValueError, match="monitor is what patience watches: give patience"):
         fit(monitor="val_loss", patience=None)
