@@ -75,3 +75,15 @@ def test_import_is_light(module: str) -> None:
     code = f"import sys, {module}; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_what_is_private_to_spark_is_asked_in_one_room() -> None:
+    private = {"_jvm", "_jsc", "_jdf", "_jrdd", "_jrdd_deserializer", "_gateway", "_jsparkSession"}
+    found = {
+        f"{path.relative_to(ROOT)}: {node.attr}"
+        for path in FILES
+        if path.relative_to(ROOT).parts[1] != "spark"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in private
+    }
+    assert not found, "ask dpnn.spark.session"

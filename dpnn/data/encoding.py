@@ -21,13 +21,12 @@ from dpnn.data.encoders.wishes import Wishes
 from dpnn.data.encoding_tasks import encode, look
 from dpnn.data.shards import Layout
 from dpnn.data.spark_shards import LEVEL, SparkShards
-from dpnn.spark.jobs import DESCRIPTION, job_properties
 
 
 def encoded(raw: SparkShards, wishes: Wishes, text_label: bool) -> SparkShards:
     """Learn the encoders of raw shards and encode them; the raw shards go with the new ones."""
     run = uuid.uuid4().hex[:12]
-    with job_properties(raw.sc, {DESCRIPTION: "dpnn encoders of raw columns"}):
+    with raw.session.described("dpnn encoders of raw columns"):
         task = partial(look, wishes=wishes, text_label=text_label)
         found: list[Findings] = raw.guarded(lambda: raw.rdd.mapPartitions(task).collect())
         encoders = learn(wishes, reduce(Findings.add, found))
@@ -40,7 +39,7 @@ def encoded(raw: SparkShards, wishes: Wishes, text_label: bool) -> SparkShards:
                 cached.unpersist()
             raise
     layouts = {split: _layout(encoders, facts, split) for split in raw.facts}
-    return SparkShards(raw.sc, cached, run, facts, layouts, raw.source, raw, encoders)
+    return SparkShards(raw.session, cached, run, facts, layouts, raw.source, raw, encoders)
 
 
 def _layout(encoders: Encoders, facts: list[dict], split: str) -> Layout:

@@ -31,9 +31,8 @@ from dpnn.data.files import delete_run
 from dpnn.data.shards import SPLITS, Layout
 from dpnn.data.spark_shards import LEVEL, SparkShards, remove
 from dpnn.data.splits import ByColumn, ByContent, Rule, Whole
-from dpnn.spark.jobs import DESCRIPTION, UNGROUPED, job_properties, slots, translated
 from dpnn.spark.reading import shown
-from dpnn.spark.shipping import context, ship
+from dpnn.spark.session import Session
 from dpnn.spark.shuffles import remove_shuffles
 
 
@@ -63,38 +62,35 @@ def ingest(
 
     Raises DataError for rows that cannot be trained on.
     """
-    sc = context(df)
-    num_shards = slots(sc) if num_shards is None else num_shards
+    session = Session.of(df)
+    num_shards = session.expected_slots() if num_shards is None else num_shards
     if num_shards < 1:
         raise ValueError(f"num_shards is {num_shards}: it must be at least 1")
     sources = _sources(df, validation, columns_of=(inputs, label, weight))
-    ship(sc)
+    session.ship()
     run = uuid.uuid4().hex[:12]
     cached: RDD | None = None
     facts: list[dict] = []
-    described = {DESCRIPTION: f"dpnn ingest into {num_shards} shards"}
+    tag = f"dpnn-{run}"
     try:
-        sc.addJobTag(f"dpnn-{run}")
         with (
-            translated(sc),
-            job_properties(sc, described),
-            shown(sc, f"dpnn-{run}", "reading the data", show),
+            session.translated(),
+            session.described(f"dpnn ingest into {num_shards} shards"),
+            session.tagged(tag),
+            shown(session.sc, tag, "reading the data", show),
         ):
             cached = _lay_down(sources, run, num_shards)
             facts = cached.collect()
         layouts = _settled(facts, sources)
         record = describe(df, inputs, label, weight)
-        shards = SparkShards(sc, cached, run, facts, layouts, record)
+        shards = SparkShards(session, cached, run, facts, layouts, record)
         spec = sources[0].spec
         return shards if spec.wishes is None else encoded(shards, spec.wishes, spec.text_label)
     except BaseException:
         if cached is not None:
             with suppress(Exception):
-                _clear(cached, run, facts)
+                _clear(session, cached, run, facts)
         raise
-    finally:
-        with suppress(Exception):  # the context may be gone
-            sc.removeJobTag(f"dpnn-{run}")
 
 
 def _sources(df: DataFrame, validation: Any, columns_of: tuple[Any, ...]) -> list[Source]:
@@ -113,15 +109,15 @@ def _sources(df: DataFrame, validation: Any, columns_of: tuple[Any, ...]) -> lis
     return [first, Source(validation.select(*columns), spec, rule)]
 
 
-def _clear(cached: RDD, run: str, facts: list[dict]) -> None:
+def _clear(session: Session, cached: RDD, run: str, facts: list[dict]) -> None:
     """Delete what an ingest that failed has laid down; one that was interrupted, as it can."""
-    sc = cached.ctx
+    sc = session.sc
     try:
-        with job_properties(sc, UNGROUPED):
+        with session.ungrouped():
             if facts:
                 remove(cached, run)
             else:
-                sc.cancelJobsWithTag(f"dpnn-{run}")
+                session.cancel(f"dpnn-{run}")
                 tasks = 2 * sc.defaultParallelism  # likely to reach every executor
                 sc.parallelize(range(tasks), tasks).foreach(lambda _: delete_run(run))
     finally:

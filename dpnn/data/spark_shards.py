@@ -23,15 +23,14 @@ from contextlib import suppress
 from functools import partial, reduce
 from typing import Any, TypeVar
 
-from py4j.protocol import Py4JError
-from pyspark import RDD, SparkContext, StorageLevel
+from pyspark import RDD, StorageLevel
 
 from dpnn.data.checks import span_of
 from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.files import Handle, MissingShard, Piece, delete_run, is_whole, open_shard
 from dpnn.data.placement import add_checksums
 from dpnn.data.shards import Facts, Layout, LocalShards, Shard, as_split
-from dpnn.spark.jobs import UNGROUPED, job_properties, translated
+from dpnn.spark.session import Session
 from dpnn.spark.shuffles import remove_shuffles
 
 R = TypeVar("R")
@@ -58,7 +57,7 @@ class SparkShards:
 
     def __init__(
         self,
-        sc: SparkContext,
+        session: Session,
         cached: RDD,
         run: str,
         found: list[dict],
@@ -67,7 +66,7 @@ class SparkShards:
         beneath: SparkShards | None = None,
         encoders: Encoders | None = None,
     ) -> None:
-        self.sc = sc
+        self.session = session
         self.encoders = encoders
         self._beneath = beneath
         self._run = run
@@ -87,7 +86,7 @@ class SparkShards:
 
     def guarded(self, action: Callable[[], R]) -> R:
         """Run a job over `rdd`; where a shard's files are gone, make them again and run it anew."""
-        with translated(self.sc):
+        with self.session.translated():
             for _ in range(_REPAIRS):
                 try:
                     return action()
@@ -111,7 +110,7 @@ class SparkShards:
         damaged = [fact["handle"]["shard"] for fact in facts if not fact["whole"]]
         if damaged:
             old = {_path(fact) for fact in facts if not fact["whole"]}
-            self._forget(damaged)
+            self.session.forget(self._cached, damaged, LEVEL)
             facts = self._cached.collect()
             deadline = time.monotonic() + _FORGET_SECONDS
             while old & set(map(_path, facts)) and time.monotonic() < deadline:
@@ -137,16 +136,16 @@ class SparkShards:
 
         What can't be reached goes with the application: no reason to fail a fit.
         """
-        if self._closed or self.sc._jsc is None:  # the context was stopped: Spark has cleaned up
+        if self._closed or not self.session.running:  # a stopped one has cleaned up
             return
         self._closed = True
         run = self._run
         try:
-            with suppress(Exception), job_properties(self.sc, UNGROUPED):
-                if _held(self._cached) == self.num_shards:
+            with suppress(Exception), self.session.ungrouped():
+                if self.session.cached_partitions(self._cached) == self.num_shards:
                     remove(self._cached, run)
                 else:  # Spark would make the lost ones again
-                    handles = self.sc.parallelize(self.handles, self.num_shards)
+                    handles = self.session.sc.parallelize(self.handles, self.num_shards)
                     handles.foreach(lambda handle: delete_run(run, handle))
         finally:
             remove_shuffles(self._cached)
@@ -166,26 +165,6 @@ class SparkShards:
         labels = span_of(fact["labels"].get(split) for fact in found)
         total = reduce(add_checksums, (piece.checksum for piece in pieces))
         return Facts([piece.rows for piece in pieces], self._layouts[split], labels, total)
-
-    def _forget(self, shards: list[int]) -> None:
-        """Drop cached handles, so that Spark computes just these partitions again.
-
-        Spark offers no such call for single partitions. Where its insides are not as expected,
-        all handles are dropped.
-        """
-        jvm: Any = self.sc._jvm
-        context: Any = self.sc._jsc.sc()
-        try:
-            env = jvm.java.lang.Class.forName("org.apache.spark.SparkEnv")
-            field = env.getDeclaredField("blockManager")  # py4j cannot list SparkEnv's methods
-            field.setAccessible(True)
-            blocks = field.get(context.env()).master()
-            for shard in shards:
-                block = jvm.org.apache.spark.storage.RDDBlockId(self._cached.id(), shard)
-                blocks.removeBlock(block)
-        except Py4JError:
-            self._cached.unpersist(blocking=True)
-            self._cached.persist(LEVEL)
 
 
 def _handle(fact: dict, layouts: Layouts) -> Handle:
@@ -229,13 +208,6 @@ def _words(content: dict[str, tuple[int, int]]) -> str:
 def _damaged(facts: Iterable[dict], layouts: Layouts) -> Iterator[dict]:
     for fact in facts:
         yield {**fact, "whole": is_whole(_handle(fact, layouts))}
-
-
-def _held(cached: RDD) -> int:
-    """How many of its partitions Spark still has."""
-    context: Any = cached.ctx._jsc.sc()
-    held = (i.numCachedPartitions() for i in context.getRDDStorageInfo() if i.id() == cached.id())
-    return next(held, 0)
 
 
 def remove(cached: RDD, run: str) -> None:

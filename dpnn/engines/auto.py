@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dpnn.data.spark_shards import SparkShards
 from dpnn.engines.resident.engine import refuse_idle_kills
-from dpnn.spark.jobs import free_slots
 
 _ENCRYPTION = (
     "spark.network.crypto.enabled",
@@ -22,7 +21,7 @@ def choose(shards: SparkShards) -> tuple[str, str]:
         refuse_idle_kills(shards)
     except ValueError as error:
         return "job", str(error)
-    slots = free_slots(shards.sc, shards.num_shards, patience=2.0)
+    slots = shards.session.slots(shards.num_shards, patience=2.0)
     if slots == 0:
         return "job", "no slot is free for tasks that stay"
     tasks = min(slots, shards.num_shards)
@@ -31,5 +30,4 @@ def choose(shards: SparkShards) -> tuple[str, str]:
 
 def encryption(shards: SparkShards) -> str | None:
     """The setting that asks Spark to encrypt, if one does."""
-    conf = shards.sc.getConf()
-    return next((key for key in _ENCRYPTION if conf.get(key, "false") == "true"), None)
+    return next((key for key in _ENCRYPTION if shards.session.is_on(key)), None)

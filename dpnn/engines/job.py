@@ -14,10 +14,9 @@ import statistics
 from contextlib import suppress
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-from pyspark import RDD, SparkContext, cloudpickle
+from pyspark import RDD, cloudpickle
 
 from dpnn.data.files import MissingShard
 from dpnn.data.spark_shards import SparkShards
@@ -28,8 +27,7 @@ from dpnn.engines.protocol import Costs, Kind, Plan, ShardError, Sums
 from dpnn.engines.sums import Node
 from dpnn.engines.worker import Program
 from dpnn.spark.errors import WorkersDied
-from dpnn.spark.jobs import DESCRIPTION, job_properties, translated
-from dpnn.spark.session import Session
+from dpnn.spark.session import written
 from dpnn.spark.shuffles import remove_shuffles
 
 DEATHS = 4  # of one step's job in a row
@@ -43,12 +41,11 @@ class JobEngine:
 
     def __init__(self, program: Program, shards: SparkShards) -> None:
         self.costs = Costs()
-        self.partials_bound = partials_bound(shards.sc)
-        self._sc, self._shards = shards.sc, shards
+        self._session, self._shards = shards.session, shards
+        self.partials_bound = self._session.largest_result()
         # By value where a layer or loss was defined in a notebook; bytes, for encrypted broadcasts.
-        self._program = self._sc.broadcast(cloudpickle.dumps(program))
+        self._program = self._session.sc.broadcast(cloudpickle.dumps(program))
         self._fit, self._open = program.id, True
-        self._threads = int(float(self._sc.getConf().get("spark.task.cpus", "1")))
         self._weights: np.ndarray | None = None
         self._memory = bytearray()
         self._arrays: dict[Node, np.ndarray] = {}
@@ -56,13 +53,13 @@ class JobEngine:
 
     def allocate(self, size: int) -> np.ndarray:
         """Weights in memory that is broadcast as it is."""
-        Session(self._sc).require_room(4 * size)
+        self._session.require_room(4 * size)
         self._memory = bytearray(4 * size)
         self._weights = np.frombuffer(self._memory, np.float32)
         return self._weights
 
     def step(self, weights: np.ndarray, plan: Plan) -> Sums:
-        with translated(self._sc), job_properties(self._sc, {DESCRIPTION: describe(plan)}):
+        with self._session.translated(), self._session.described(describe(plan)):
             parts = self._insist(weights, plan)
         start = perf_counter()
         nodes = {part.node: part.sums for part in parts if part.sums is not None}
@@ -73,7 +70,7 @@ class JobEngine:
         return total
 
     def close(self) -> None:
-        if self._open and self._sc._jsc is not None:
+        if self._open and self._session.running:
             with suppress(Exception):  # the context may be gone
                 self._program.destroy()
         self._open = False
@@ -95,7 +92,7 @@ class JobEngine:
         shards = self._shards
         start = perf_counter()
         memory = self._memory if weights is self._weights else bytearray(weights)
-        flat = self._sc.broadcast(memory)
+        flat = self._session.sc.broadcast(memory)
         self._version += 1
         send = perf_counter() - start
         try:
@@ -106,15 +103,14 @@ class JobEngine:
                 weights=flat,
                 version=self._version,
                 plan=plan,
-                threads=self._threads,
+                threads=self._session.threads,
             )
             rdd = shards.rdd.mapPartitions(task)
             size = weights.nbytes if plan.kind.gradient else 0
             levels = shuffles(shards.num_shards, size, self.partials_bound)
             for level in levels:
-                rdd = _join(rdd, level, shards.num_shards)
-            rdd._jrdd_deserializer = Frames(self._array)
-            parts = rdd.collect()
+                rdd = self._join(rdd, level)
+            parts = written(rdd, Frames(self._array)).collect()
             if levels:
                 remove_shuffles(rdd, of_sql=False)
         finally:
@@ -127,6 +123,13 @@ class JobEngine:
             self.costs.send += send
             self.costs.bytes += size * (shards.num_shards + len(parts))
         return parts
+
+    def _join(self, rdd: RDD, level: int) -> RDD:
+        """Shuffle parts to the partition of their node at `level`, and add them up there."""
+        count = self._shards.num_shards
+        places = -(-count // 2**level)
+        moved = self._session.shuffled(rdd, KeyedFrames(level), places, level, Frames())
+        return moved.mapPartitions(partial(combine, num_shards=count))
 
     def _array(self, node: Node, size: int) -> np.ndarray:
         """Where a node's flat vector arrives: the same memory each step."""
@@ -155,18 +158,6 @@ def describe(plan: Plan) -> str:
     return f"dpnn epoch {plan.epoch} {plan.kind.split}"
 
 
-def partials_bound(sc: SparkContext) -> int:
-    """Half of spark.driver.maxResultSize, and no more than a quarter of the driver's heap: the
-    JVM holds a result in up to three forms at a time.
-    """
-    jvm: Any = sc._jvm
-    most = jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(
-        sc.getConf().get("spark.driver.maxResultSize", "1g")
-    )
-    quarter = int(jvm.java.lang.Runtime.getRuntime().maxMemory()) // 4
-    return min(most // 2, quarter) if most > 0 else quarter  # 0: no limit
-
-
 def shuffles(num_shards: int, size: int, bound: int) -> list[int]:
     """The levels of the tree to which shuffles join partial sums of `size` bytes each.
 
@@ -178,20 +169,6 @@ def shuffles(num_shards: int, size: int, bound: int) -> list[int]:
         level += (top - level + 1) // 2
         levels.append(level)
     return levels
-
-
-def _join(rdd: RDD, level: int, num_shards: int) -> RDD:
-    """Shuffle parts to the partition of their node at `level`, and add them up there.
-
-    `RDD.partitionBy` would pickle a partition's parts as one object: this is what it does beneath.
-    """
-    rdd._jrdd_deserializer = KeyedFrames(level)
-    jvm: Any = rdd.ctx._jvm
-    partitions = -(-num_shards // 2**level)
-    pairs = jvm.PairwiseRDD(rdd._jrdd.rdd()).asJavaPairRDD()
-    joined = pairs.partitionBy(jvm.PythonPartitioner(partitions, level))
-    frames: RDD = RDD(jvm.PythonRDD.valueOfPair(joined), rdd.ctx, Frames())
-    return frames.mapPartitions(partial(combine, num_shards=num_shards))
 
 
 def _error(part: Part) -> Exception:

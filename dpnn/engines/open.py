@@ -39,7 +39,7 @@ def open_engine(name: str, program: Program, dataset: Dataset) -> tuple[Engine, 
             reason = f"the driver can't listen on its own address: {error}"
     from dpnn.engines.job import JobEngine
 
-    if shards.sc.getConf().get(_UNIX_SOCKETS, "false") != "true":
+    if not shards.session.is_on(_UNIX_SOCKETS):
         reason = f"{reason}; " if reason else ""
         reason += f"{_UNIX_SOCKETS} is off: true would save 30 to 40 ms a step"
     return JobEngine(program, shards), "job", reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -19,6 +19,9 @@ from dpnn.data.shards import as_split
 from dpnn.models import evaluation, modelfile, outputs, scoring
 from dpnn.models.outputs import Output
 from dpnn.models.scorer import BATCH, Scorer, Sent, forward
+
+if TYPE_CHECKING:
+    from dpnn.spark.session import Session
 
 
 class TrainedModel:
@@ -79,7 +82,7 @@ class TrainedModel:
         """
         named = self._outputs(outputs, dtype)
         inputs = self._columns(inputs).inputs
-        sent = self._send(_context(df))
+        sent = self._send(_session(df))
         return scoring.transform(df, self._scorer(), sent, inputs, named)
 
     def udf(self, output: str = "prediction", inputs: Any = None, dtype: str = "float64") -> Any:
@@ -93,7 +96,7 @@ class TrainedModel:
         """
         (made,) = self._outputs({"udf": output}, dtype).values()
         inputs = self._columns(inputs).inputs
-        return scoring.udf(self._scorer(), self._send(_context()), inputs, made)
+        return scoring.udf(self._scorer(), self._send(_session()), inputs, made)
 
     def evaluate(
         self, data: Any, inputs: Any = None, label: Any = None, weight: str | None = None
@@ -109,7 +112,9 @@ class TrainedModel:
         if is_frame(data):
             columns = self._columns(inputs, label)
             named = (columns.inputs, columns.label, weight)
-            tally = evaluation.evaluate(data, scorer, self._send(_context(data)), named)
+            session = _session(data)
+            with session.translated():
+                tally = evaluation.evaluate(data, scorer, self._send(session), named)
             return tally.result()
         names, tally = None, evaluation.Tally(scorer)
         if tables.is_table(data):
@@ -177,12 +182,11 @@ class TrainedModel:
             return Columns(inputs, label or "label")
         return Columns(inputs or known.inputs, label or known.label, known.weight)
 
-    def _send(self, sc: Any) -> Sent:
+    def _send(self, session: Session) -> Sent:
         """The weights as bytes, once an application: the DataFrame that uses them is lazy."""
-        from dpnn.spark.shipping import ship
-
-        ship(sc)
-        data = self.weights.tobytes()
+        session.ship()
+        sc, data = session.sc, self.weights.tobytes()
+        session.require_room(len(data))
         what = sc.applicationId, hashlib.sha256(data).digest()
         if self._sent is None or self._sent[0] != what:
             self._sent = what, Sent(uuid4().hex, sc.broadcast(data))
@@ -211,13 +215,8 @@ def _table(data: Any, names: tables.Wanted, num_classes: int | None = None) -> A
     return arrays
 
 
-def _context(df: Any = None) -> Any:
-    """The context of a DataFrame, or of the running session."""
-    from pyspark.sql import SparkSession
+def _session(df: Any = None) -> Session:
+    """Of a DataFrame, or the running one; prediction of arrays needs neither."""
+    from dpnn.spark.session import Session
 
-    from dpnn.spark.shipping import context
-
-    session = SparkSession.getActiveSession() if df is None else None
-    if df is None and session is None:
-        raise RuntimeError("udf needs a running Spark session: start one")
-    return session.sparkContext if session is not None else context(df)
+    return Session.active() if df is None else Session.of(df)

@@ -70,6 +70,11 @@ class Session:
             raise RuntimeError("no Spark session runs here: start one first")
         return cls.over(spark)
 
+    @classmethod
+    def made(cls) -> Session:
+        """The one that runs, or a new one."""
+        return cls.over(SparkSession.builder.getOrCreate())
+
     # What the cluster is
 
     def conf(self, key: str, default: str = "") -> str:
@@ -231,22 +236,6 @@ class Session:
         except Py4JError:
             rdd.unpersist(blocking=True)
             rdd.persist(level)
-
-    def drop_shuffles(self, rdd: RDD) -> None:
-        """Delete the shuffle files that an RDD was made from; Spark would wait for a collection."""
-        cleaner = self._context.cleaner()
-        todo, seen = [_java(rdd)], set()
-        while todo and cleaner.isDefined():
-            node = todo.pop()
-            if node.id() in seen:
-                continue
-            seen.add(node.id())
-            dependencies = node.dependencies()
-            for i in range(dependencies.size()):
-                dependency = dependencies.apply(i)
-                if dependency.getClass().getSimpleName() == "ShuffleDependency":
-                    cleaner.get().doCleanupShuffle(dependency.shuffleId(), False)
-                todo.append(dependency.rdd())
 
     def coalesced(self, rdd: RDD, partitions: int) -> tuple[RDD, list[list[int]]]:
         """The RDD in fewer partitions, joined where they lie; and which each has joined."""

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dpnn
 
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 _shipped: set[str] = set()  # ids of the applications that have it
-
-
-def context(df: Any) -> SparkContext:
-    """The context of a DataFrame; RuntimeError where it was stopped."""
-    from dpnn.spark.session import Session
-
-    return Session.of(df).sc
 
 
 def ship(sc: SparkContext) -> None:

@@ -157,11 +157,9 @@ class Trainer:
         """How many shards arrays are cut into, where an engine on Spark takes them."""
         if is_frame(data) or self.engine not in ("job", "resident"):
             return None
-        from pyspark.sql import SparkSession
+        from dpnn.spark.session import Session
 
-        from dpnn.spark.jobs import slots
-
-        return slots(SparkSession.builder.getOrCreate().sparkContext)
+        return Session.made().expected_slots()
 
 
 def _built(trainer: Trainer, shape: Any) -> nn.Network:

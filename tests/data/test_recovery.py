@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from dpnn.data.files import MissingShard, open_shard
 from dpnn.data.ingest import ingest
 from dpnn.data.spark_shards import LEVEL, SourceChanged
-from dpnn.spark.jobs import translated
+from dpnn.spark.errors import translated
 from dpnn.spark.source import read
 
 
@@ -136,7 +136,7 @@ def test_a_source_overwritten_between_reads_is_an_error(spark_session, tmp_path)
 def drop_shuffle_files(shards) -> None:
     """As a lost executor does: what was shuffled must be read from the source again."""
     (root,) = {Path(h.path).parent.parent for h in shards.handles}
-    cleaner = shards.sc._jsc.sc().cleaner().get()
+    cleaner = shards.session.sc._jsc.sc().cleaner().get()
     for shuffle in {int(file.name.split("_")[1]) for file in root.glob("*/shuffle_*")}:
         cleaner.doCleanupShuffle(shuffle, True)
 

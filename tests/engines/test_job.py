@@ -10,7 +10,7 @@ import pytest
 
 from dpnn import nn
 from dpnn.data.ingest import ingest
-from dpnn.engines.job import JobEngine, describe, partials_bound, shuffles
+from dpnn.engines.job import JobEngine, describe, shuffles
 from dpnn.engines.local import LocalEngine
 from dpnn.engines.protocol import Kind, Plan, ShardError
 from dpnn.engines.worker import Program
@@ -114,11 +114,6 @@ def test_shuffle_levels():
     assert shuffles(8, 100, 199) == [2, 3]
     assert shuffles(1000, 1, 50) == [5]
     assert shuffles(3, 1, 0) == [1, 2]
-
-
-def test_partials_bound(spark_context):
-    heap = spark_context._jvm.java.lang.Runtime.getRuntime().maxMemory()
-    assert 0 < partials_bound(spark_context) <= heap // 4
 
 
 def test_shard_error_is_one_line_and_not_retried(opened):

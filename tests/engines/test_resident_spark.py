@@ -18,8 +18,8 @@ from dpnn.engines.local import LocalEngine
 from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import EngineUnavailable, Kind, Plan, ShardError
 from dpnn.engines.resident.engine import ResidentEngine
-from dpnn.engines.resident.submission import own_address
 from dpnn.engines.worker import Program
+from dpnn.spark.session import Session
 
 ROWS = 1003
 MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
@@ -185,17 +185,8 @@ def test_a_cancelled_job_is_not_sent_again(data, spark_context):
         engine.close()
 
 
-@pytest.mark.parametrize(("host", "bare"), [("[::1]", "::1"), ("10.0.0.7", "10.0.0.7")])
-def test_addresses_as_sockets_want_them(host, bare):
-    sc = SimpleNamespace(
-        master="spark://there:7077",
-        getConf=lambda: {"spark.driver.host": host},
-    )
-    assert own_address(sc) == (bare, bare)
-
-
 def test_auto_takes_the_job_engine_where_the_driver_cannot_listen(data, monkeypatch):
-    monkeypatch.setattr("dpnn.engines.resident.engine.own_address", lambda sc: ("192.0.2.1", ""))
+    monkeypatch.setattr(Session, "address", lambda self: ("192.0.2.1", ""))
     dataset = SimpleNamespace(in_process=False, spark=lambda: data[2])
     engine, name, why = open_engine("auto", PROGRAM, dataset)
     engine.close()

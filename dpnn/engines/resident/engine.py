@@ -18,10 +18,10 @@ from dpnn.engines.resident.member import Ticket
 from dpnn.engines.resident.root import Root
 from dpnn.engines.resident.roster import Roster
 from dpnn.engines.resident.secret import new_secret
-from dpnn.engines.resident.submission import Submission, grouped, own_address
+from dpnn.engines.resident.submission import Submission, grouped
 from dpnn.engines.resident.task import stay
 from dpnn.engines.worker import Program
-from dpnn.spark.jobs import free_slots, raise_if_cancelled
+from dpnn.spark.errors import raise_if_cancelled
 
 SUBMISSIONS = 4  # in a row that may die before all tasks are here
 
@@ -45,17 +45,16 @@ class ResidentEngine:
         patience: float = 300.0,
         arrival: float = 60.0,
     ) -> None:
-        self._sc = shards.sc
+        self._session = shards.session
         refuse_idle_kills(shards)
         self._program, self._shards = program, shards
         self._share, self._patience, self._arrival = share, patience, arrival
-        self._threads = int(float(self._sc.getConf().get("spark.task.cpus", "1")))
         self._job: Submission | None = None
         self._run = 0
         self._deaths = 0
         self._started = False  # all tasks were here once
         self._closed = False
-        bind, public = own_address(self._sc)
+        bind, public = self._session.address()
         self._roster = Roster(bind, new_secret(), public)
         self._root = Root(self._roster, shards.num_shards, patience, fan_in)
 
@@ -93,7 +92,7 @@ class ResidentEngine:
             if self._job is None or self._job.ended:
                 self._submit()
             elif time.monotonic() > end:
-                slots = free_slots(self._sc)
+                slots = self._session.slots()
                 here, wanted = len(self._roster.seats), self._roster.places
                 if again or not (0 < slots < wanted or (slots and self._started)):
                     raise EngineUnavailable(
@@ -111,7 +110,7 @@ class ResidentEngine:
     def _submit(self) -> None:
         if self._job is not None:
             self._bury(self._job)
-        slots = free_slots(self._sc, wanted=1, patience=self._arrival / 2)
+        slots = self._session.slots(patience=self._arrival / 2)
         if slots == 0:
             raise EngineUnavailable("the cluster has no slot that could hold a task")
         tasks = min(slots, self._shards.num_shards)
@@ -130,10 +129,10 @@ class ResidentEngine:
             stay,
             ticket=ticket,
             program=self._program,
-            threads=self._threads,
+            threads=self._session.threads,
             holdings=holdings,
         )
-        self._job = Submission(rdd, task, self._roster.wake)
+        self._job = Submission(self._session, rdd, task, self._roster.wake)
 
     def _withdraw(self) -> None:
         """End the job that runs, with the tasks that have come."""
@@ -165,10 +164,9 @@ def _raise(error: Exception) -> None:
 
 def refuse_idle_kills(shards: SparkShards) -> None:
     """Quiet tasks would be taken for idle ones. Raises ValueError with the cure."""
-    conf = shards.sc.getConf()
-    kills = conf.get("spark.python.worker.killOnIdleTimeout", "false")
-    idle = conf.get("spark.python.worker.idleTimeoutSeconds", "0")
-    if kills == "true" and idle.strip("s ") not in ("", "0"):
+    kills = shards.session.is_on("spark.python.worker.killOnIdleTimeout")
+    idle = shards.session.conf("spark.python.worker.idleTimeoutSeconds", "0")
+    if kills and idle.strip("s ") not in ("", "0"):
         raise ValueError(
             f"spark.python.worker.killOnIdleTimeout=true with idleTimeoutSeconds={idle} would kill "
             'resident tasks between steps: set it to false, or use engine="job"'

@@ -7,17 +7,20 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from pyspark import RDD, InheritableThread, SparkContext
+from pyspark import RDD, InheritableThread
 
 from dpnn.data.spark_shards import SparkShards
+from dpnn.spark.session import Session
 
 
 class Submission:
     """One run of the job, in a daemon thread of its own. `error` is set when it has failed."""
 
-    def __init__(self, rdd: RDD, task: Callable[..., Any], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, session: Session, rdd: RDD, task: Callable[..., Any], wake: Callable[[], None]
+    ) -> None:
         self.error: Exception | None = None
-        self._sc = rdd.ctx
+        self._session = session
         self._tag = f"dpnn-{uuid.uuid4().hex}"
         self._ended = threading.Event()
         self._thread = InheritableThread(
@@ -32,15 +35,14 @@ class Submission:
     def end(self, patience: float = 1.0) -> None:
         """Wait for the tasks, who were told to leave; cancel the job if they don't."""
         self._thread.join(patience)
-        if self._thread.is_alive() and self._sc._jsc is not None:
-            self._sc.cancelJobsWithTag(self._tag)
+        if self._thread.is_alive():
+            self._session.cancel(self._tag)
             self._thread.join(10.0)
 
     def _run(self, rdd: RDD, task: Callable[..., Any], wake: Callable[[], None]) -> None:
         try:
-            self._sc.addJobTag(self._tag)
-            self._sc.setJobDescription("dpnn resident fit")
-            rdd.mapPartitions(task).collect()
+            with self._session.tagged(self._tag), self._session.described("dpnn resident fit"):
+                rdd.mapPartitions(task).collect()
         except Exception as error:  # the main thread judges it
             self.error = error
         finally:
@@ -58,20 +60,8 @@ def grouped(shards: SparkShards, tasks: int) -> tuple[RDD, list[list[int]]]:
     rdd, count = shards.rdd, shards.num_shards
     held = [[i] if i < count else [] for i in range(tasks)]
     if count > tasks:
-        rdd = rdd.coalesce(tasks)
-        jvm_rdd: Any = rdd._jrdd.rdd()
-        held = [list(part.parentsIndices()) for part in jvm_rdd.partitions()]
+        rdd, held = shards.session.coalesced(rdd, tasks)
     elif count < tasks:
-        rdd = shards.sc.union([rdd, shards.sc.parallelize([], tasks - count)])
+        sc = shards.session.sc
+        rdd = sc.union([rdd, sc.parallelize([], tasks - count)])
     return rdd.glom(), held
-
-
-def own_address(sc: SparkContext) -> tuple[str, str]:
-    """What the driver binds to and what tasks dial: loopback in local mode, else as Spark does."""
-    conf = sc.getConf()
-    master = sc.master or ""
-    if master.startswith("local") and not master.startswith("local-cluster"):
-        return "127.0.0.1", "127.0.0.1"
-    public = conf.get("spark.driver.host") or "127.0.0.1"
-    bind = conf.get("spark.driver.bindAddress") or public
-    return bind.strip("[]"), public.strip("[]")  # as Spark wants IPv6 to be written
