@@ -269,7 +269,7 @@ def test_data_that_does_not_fit():
         trainer().fit(([[1, 2], [3]], [0, 1]))
     with pytest.raises(TypeError, match="data has no labels"):
         trainer().fit((X, None))
-    with pytest.raises(TypeError, match=r"data must be a Spark DataFrame, or arrays"):
+    with pytest.raises(TypeError, match=r"data must be a Spark DataFrame, a pandas or Arrow table"):
         trainer().fit(X)
     with pytest.raises(ValueError, match=r"Dense\[0\] expected x of shape"):
         trainer().fit(({"a": X, "b": X}, Y))
