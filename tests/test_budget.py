@@ -23,7 +23,15 @@ count_lines = load_script("count_lines")
 def test_the_library_is_under_its_budget():
     counts = count_lines.count()
     assert {"layer.py", "dense.py", "optim.py"} <= counts.keys()
-    assert sum(counts.values()) < count_lines.BUDGET == 1000, counts
+    total = count_lines.total(counts)
+    assert total.lines < count_lines.LINES == 1000, counts
+    assert total.density <= count_lines.DENSITY == 10.5, counts
+
+
+def test_no_line_of_the_library_is_heavy():
+    assert count_lines.HEAVY == 27
+    heavy = {name: one.heavy for name, one in count_lines.count().items() if one.heavy}
+    assert not heavy
 
 
 SOURCE = '''"""Docstring
@@ -48,9 +56,16 @@ that is no docstring"""
 
 
 def test_code_lines_bear_a_token_that_is_no_comment_and_no_docstring():
-    assert count_lines.code_lines(SOURCE) == 8  # import, class, x (2), def, return ( 1 )
-    assert count_lines.code_lines("") == 0
-    assert count_lines.code_lines("x = 1; y = 2\n") == 1
+    assert count_lines.measure(SOURCE).lines == 8  # import, class, x (2), def, return ( 1 )
+    assert count_lines.measure("").lines == 0
+    assert count_lines.measure("x = 1; y = 2\n").lines == 1
+
+
+def test_tokens_are_tokenizes_and_a_text_is_one():
+    assert count_lines.measure(SOURCE).tokens == 2 + 3 + 3 + 6 + 4  # the string's lines are one
+    assert count_lines.measure('x = f"{a} {b + c}"\n').tokens == 3
+    wide = "f(" + ", ".join("abcdefghijkl") + ")\n"
+    assert count_lines.measure(wide + "\n" + wide.replace("l", "l, m")) == (2, 54, (3,))
 
 
 @pytest.mark.parametrize("arguments", [("format", "--check"), ("check",)])

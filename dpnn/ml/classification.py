@@ -163,11 +163,11 @@ class NeuralNetworkClassificationModel(
         return made.withColumn(chosen, place.cast("double"))
 
 
-def weighed(loss: nn.Loss, weights: tuple[float, ...]) -> nn.Loss:
+def weighed(loss: Any, weights: tuple[float, ...]) -> nn.Loss:
     """The loss with weights of classes, also within one that wraps it."""
     spec = nn.to_spec(loss)
     if "loss" in spec:
-        return nn.from_spec({**spec, "loss": nn.to_spec(weighed(loss.loss, weights))})  # type: ignore[attr-defined]
+        return nn.from_spec({**spec, "loss": nn.to_spec(weighed(loss.loss, weights))})
     return nn.from_spec({**spec, "class_weights": list(weights)})
 
 

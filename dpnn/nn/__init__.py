@@ -9,31 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 from dpnn.nn.core.activations import ReLU, Sigmoid, Tanh
 from dpnn.nn.core.attention import MultiHeadAttention
-from dpnn.nn.core.compose import Residual, Sequential
+from dpnn.nn.core.compose import Sequential
 from dpnn.nn.core.conv import Conv2D
-from dpnn.nn.core.dense import Dense, Embedding
+from dpnn.nn.core.dense import Dense
 from dpnn.nn.core.gradcheck import gradient_check
 from dpnn.nn.core.layer import Context, Layer, ShapeError
 from dpnn.nn.core.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from dpnn.nn.core.network import Network
 from dpnn.nn.core.norm import BatchNorm, LayerNorm
-from dpnn.nn.core.optim import SGD, Adam, AdamW, Evaluation, Optimizer, Schedule
-from dpnn.nn.core.optim import clip_by_global_norm
+from dpnn.nn.core.optim import SGD, Adam, Evaluation, Optimizer, Schedule
 from dpnn.nn.core.params import Layout, Param
 from dpnn.nn.core.recurrent import LSTM
-from dpnn.nn.core.shaping import Dropout, Flatten, Rescale
 from dpnn.nn.core.spec import find, from_spec, nearest, to_spec
 from dpnn.nn.kernels.arrays import array_module
-from dpnn.nn.more.branches import Add, Concatenate, Input
+from dpnn.nn.more.branches import Add, Concatenate, Input, Residual
 from dpnn.nn.more.ensemble import EachMember, MeanOfMembers, MemberDense, Members, MemberScale
-from dpnn.nn.more.layers import GELU, Conv1D, LeakyReLU, PositionalEmbedding, Reshape, SiLU
+from dpnn.nn.more.layers import GELU, Conv1D, LeakyReLU, SiLU
 from dpnn.nn.more.layers import Softmax
 from dpnn.nn.more import elsewhere as _elsewhere
+from dpnn.nn.more.embedding import Embedding, PositionalEmbedding
 from dpnn.nn.more.lbfgs import LBFGS
 from dpnn.nn.more.losses import Huber, MeanAbsoluteError, Poisson, Quantile, Scaled
 from dpnn.nn.more.normalization import Normalization
 from dpnn.nn.more.numbers import PeriodicEmbedding, PiecewiseLinear
-from dpnn.nn.more.optimizers import LAMB, Adagrad, Lion, RMSProp
+from dpnn.nn.more.optimizers import LAMB, Adagrad, AdamW, Lion, RMSProp, clip_by_global_norm
 from dpnn.nn.more.pooling import AveragePool2D, GlobalAveragePool, MaxPool2D
 from dpnn.nn.more.recurrent import GRU
 from dpnn.nn.more.schedules import (
@@ -44,6 +43,7 @@ from dpnn.nn.more.schedules import (
     ReduceOnPlateau,
 )
 from dpnn.nn.more.schedules import StepDecay, Warmup
+from dpnn.nn.more.shaping import Dropout, Flatten, Rescale, Reshape
 from dpnn.nn.more.tabular import SELU, Blend, Mish, NTKDense, OneHot, Scale, Select, SmoothClip
 
 __all__ = [

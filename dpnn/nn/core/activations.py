@@ -1,30 +1,29 @@
 """Activations, elementwise: x (B, …) -> y (B, …)."""
 
-from types import ModuleType
+from dpnn.nn.kernels import in_blocks, sigmoid
 
-from dpnn.nn.core.layer import Layer
-from dpnn.nn.kernels import Array, in_blocks, sigmoid
+from .layer import Layer
 
 
 class Elementwise(Layer, base=True):
     """y = f(x), number by number; dx = f'(x) dy."""
 
-    def value(self, x: Array, y: Array, xp: ModuleType) -> None:
+    def value(self, x, y, xp):
         """Fill y = f(x)."""
 
-    def derivative(self, x: Array, y: Array, dx: Array, xp: ModuleType) -> None:
+    def derivative(self, x, y, dx, xp):
         """Fill dx = f'(x), from x and y = f(x)."""
 
     def forward(self, p, x, ctx):
         x = ctx.floats(x)
-        y = ctx.empty("y", x.shape)
+        y = ctx.like(x, "y")
         for x_part, y_part in in_blocks(ctx.xp, x, y):
             self.value(x_part, y_part, ctx.xp)
         return y, (x, y)
 
     def backward(self, p, g, cache, dy, ctx):
         x, y = cache
-        dx = ctx.empty("dx", dy.shape)
+        dx = ctx.like(dy, "dx")
         for x_part, y_part, dx_part, dy_part in in_blocks(ctx.xp, x, y, dx, dy):
             self.derivative(x_part, y_part, dx_part, ctx.xp)
             dx_part *= dy_part

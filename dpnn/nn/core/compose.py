@@ -1,6 +1,6 @@
-"""Layers made of layers: one after the other."""
+"""Layers made of layers, one after the other."""
 
-from dpnn.nn.core.layer import Layer, ShapeError
+from .layer import Layer
 
 
 class Chain(Layer, base=True):
@@ -40,24 +40,3 @@ class Sequential(Chain, init=False):
         for name, layer in self.children().items():
             x = ctx.add(name, layer, x)
         return {}, x
-
-
-class Residual(Sequential, init=False):
-    """y = x + f_n(… f_1(x)). He et al. 2016."""
-
-    def shapes(self, x, ctx):
-        _, y = super().shapes(x, ctx)
-        if x != y:
-            raise ShapeError(f"expected layers that keep the shape, got {x} -> {y}")
-        return {}, y
-
-    def forward(self, p, x, ctx):
-        y, _ = super().forward(p, x, ctx)
-        out = ctx.empty("y", y.shape)
-        return ctx.xp.add(x, y, out=out, dtype=ctx.dtype), None
-
-    def backward(self, p, g, cache, dy, ctx):
-        dx = super().backward(p, g, cache, dy, ctx)
-        if dx is None:
-            return None
-        return ctx.xp.add(dy, dx, out=ctx.empty("dx", dy.shape))

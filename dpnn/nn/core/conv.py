@@ -5,10 +5,10 @@ K, L the kernel's height and width, O filters; `kernels.convolution` has it tap 
 
 from typing import Literal
 
-from dpnn.nn.core.fields import Count, Pair
-from dpnn.nn.core.layer import Layer, ShapeError, expect, matrix
-from dpnn.nn.core.params import Param
 from dpnn.nn.kernels import Grid, convolve, convolve_dw, convolve_dx, sum_rows
+
+from .fields import Count, Pair
+from .layer import Layer, Param, ShapeError, expect, matrix
 
 
 class Conv2D(Layer):
@@ -45,7 +45,8 @@ class Conv2D(Layer):
 
     def forward(self, p, x, ctx):
         y = ctx.empty("y", (len(x), *ctx.y))
-        windows = convolve(ctx.floats(x), p["W"], self.grid(ctx.x), y, ctx)
+        grid = self.grid(ctx.x)
+        windows = convolve(ctx.floats(x), p["W"], grid, y, ctx)
         if self.bias:
             y += p["b"]
         return y, windows

@@ -1,12 +1,12 @@
-"""Matrix products and tables: Dense, Embedding.
+"""The matrix product: Dense.
 
 B batch, I in, O out, … any axes between (each position is a row of its own).
 """
 
-from dpnn.nn.core.fields import Count
-from dpnn.nn.core.layer import Layer, expect, matrix, numbered
-from dpnn.nn.core.params import Param
-from dpnn.nn.kernels import scatter_add, sum_rows
+from dpnn.nn.kernels import sum_rows
+
+from .fields import Count
+from .layer import Layer, Param, expect, matrix
 
 
 class Dense(Layer):
@@ -41,33 +41,6 @@ class Dense(Layer):
             sum_rows(dy, out=g["b"])
         if not ctx.needs_dx:
             return None
-        dx = ctx.empty("dx", cache.shape)
+        dx = ctx.like(cache, "dx")
         ctx.xp.dot(dy, p["W"].T, out=matrix(dx))
         return dx
-
-
-class Embedding(Layer):
-    """y = W[x]:  numbers x (B, …) from 0 to words - 1 -> their rows y (B, …, O).
-
-    dW[w] = Σ dy over the places where x = w.
-    """
-
-    words: Count
-    units: Count
-
-    def shapes(self, x, ctx):
-        table = Param((self.words, self.units), "normal")
-        return {"W": table}, (*expect(x, "…"), self.units)
-
-    def forward(self, p, x, ctx):
-        ids = numbered(x, self.words, ctx.name or "Embedding")
-        y = ctx.empty("y", (*x.shape, self.units))
-        ctx.xp.take(p["W"], ids, axis=0, out=matrix(y))
-        return y, ids
-
-    def backward(self, p, g, cache, dy, ctx):
-        g["W"].fill(0)
-        scatter_add(g["W"], cache, matrix(dy))
-
-    def multiply_adds(self, ctx):
-        return 0

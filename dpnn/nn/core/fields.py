@@ -32,13 +32,13 @@ def check(spec: Any) -> None:
     """ValueError for a field that cannot be what its declaration says."""
     for name, kind in _kinds(spec.__class__).items():
         value = getattr(spec, name)
-        if not fits(value, kind):
+        if not _fits(value, kind):
             field = f"{type(spec).__name__}.{name}"
-            raise ValueError(f"{field} takes {in_words(kind)}, not {value!r}")
+            raise ValueError(f"{field} takes {_in_words(kind)}, not {value!r}")
 
 
 @cache
-def _kinds(cls: Any) -> dict[str, Any]:
+def _kinds(cls):
     """Field -> its declared type; Any where it cannot be told."""
     try:
         hints = get_type_hints(cls, include_extras=True)
@@ -47,13 +47,14 @@ def _kinds(cls: Any) -> dict[str, Any]:
     return {field.name: hints.get(field.name, Any) for field in dataclasses.fields(cls)}
 
 
-def fits(value: Any, kind: Any) -> bool:
+def _fits(value, kind):
     """Whether it can be told that a value is of a kind, or is not known that it isn't."""
     origin, inner = get_origin(kind) or kind, get_args(kind)
     if origin is Annotated:
-        return fits(value, inner[0]) and all(low <= value < high for low, high in _limits(inner))
+        within = (low <= value < high for low, high in _limits(inner))
+        return _fits(value, inner[0]) and all(within)
     if origin in (Union, UnionType):
-        return any(fits(value, one) for one in inner)
+        return any(_fits(value, one) for one in inner)
     if origin is Literal:
         return value in inner
     if origin in (tuple, list):
@@ -64,17 +65,15 @@ def fits(value: Any, kind: Any) -> bool:
     return not known or isinstance(value, kind)
 
 
-def _limits(annotated: tuple[Any, ...]) -> list[Limit]:
+def _limits(annotated):
     return [limit for limit in annotated if isinstance(limit, Limit)]
 
 
-def _each_fits(values: tuple[Any, ...], origin: Any, inner: tuple[Any, ...]) -> bool:
+def _each_fits(values, origin, inner):
     """tuple[int, str] takes a pair, tuple[int, ...] and list[int] any number, tuple anything."""
     if origin is list or inner[1:] == (...,):
         inner = inner[:1] * len(values)
-    if not inner:
-        return True
-    return len(inner) == len(values) and all(map(fits, values, inner))
+    return not inner or (len(inner) == len(values) and all(map(_fits, values, inner)))
 
 
 def is_number(value: Any) -> bool:
@@ -82,19 +81,19 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def in_words(kind: Any) -> str:
+def _in_words(kind):
     """What a field of this kind takes."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        words = in_words(inner[0])
+        words = _in_words(inner[0])
         for low, high in _limits(inner):
             words += f" from {low}" if high == inf else f" from {low} up to {high}"
         return words
     if origin is Literal:
         return " or ".join(map(repr, inner))
     if origin in (Union, UnionType):
-        return " or ".join(in_words(one) for one in inner if one is not NoneType)
+        return " or ".join(_in_words(one) for one in inner if one is not NoneType)
     if origin in (tuple, list):
         count = "" if origin is list or inner[1:] == (...,) else f"{len(inner)} "
-        return f"a list of {count}{in_words(inner[0])}"
+        return f"a list of {count}{_in_words(inner[0])}"
     return _WORDS.get(kind, f"a {getattr(kind, '__name__', kind)}")

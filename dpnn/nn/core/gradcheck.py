@@ -1,21 +1,20 @@
 """Gradient check: every coordinate, in float64, against central differences."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from dpnn.nn.core.layer import Layer
-from dpnn.nn.core.losses import Loss
-from dpnn.nn.core.network import Network, each
+from .layer import Layer
+from .losses import Loss
+from .network import Network, each
 
 
 def gradient_check(
     layer: Layer,
     x: Any,
-    y: np.ndarray | None = None,
+    y: Any = None,
     loss: Loss | None = None,
-    weight: np.ndarray | None = None,
+    weight: Any = None,
     seed: int = 0,
     step: float = 1e-5,
     tolerance: float = 1e-6,
@@ -27,28 +26,28 @@ def gradient_check(
     backward gives a gradient for (a mask has none). The gradient is filled with NaN first, so a
     view that backward leaves out is found.
     """
-    x = each(x, lambda v: v.astype(np.float64) if v.dtype.kind == "f" else v)
-    net = Network(layer, each(x, lambda v: v.shape[1:]), dtype=np.float64, needs_dx=True)
-    net.init(seed).bind(net.weights, np.full(net.layout.size, np.nan))
+    x = each(x, _wide)
+    net = Network(layer, each(x, _row), dtype=np.float64, needs_dx=True)
+    net.init(seed)
+    net.gradient.fill(np.nan)
     rng = np.random.default_rng(seed)
     net.weights += 0.1 * rng.standard_normal(net.layout.size)
     projection = rng.standard_normal(net.forward(x, True).shape)
 
-    def value() -> tuple[float, Any]:
+    def value():
         z = net.forward(x, True)
         if loss is None:
             return (z * projection).sum(), projection
         return net.loss(z, y, loss, weight)
 
     dx = net.backward(value()[1])
-    points, found = dict(net.parameters), net.layout.named(net.gradient.copy())
-    points |= x if isinstance(x, dict) else {"x": x}
-    dxs = dx if isinstance(dx, dict) else {"x": dx}
-    found |= {name: np.copy(part) for name, part in dxs.items()}
-    state = {e.name for e in net.layout.entries if e.momentum is not None}
+    found = net.layout.named(net.gradient.copy())
+    found |= each(_named(dx), np.copy)
+    points = net.parameters | _named(x)
+    state = net.parameters.keys() - net.gradients.keys()
     worst = 0.0
     for name, point in points.items():
-        if point.dtype.kind != "f" or (isinstance(x, dict) and name not in found):
+        if point.dtype.kind != "f" or name not in found:
             continue
         if found[name].shape != point.shape:
             raise AssertionError(f"{name}: backward gave a gradient of {found[name].shape}")
@@ -63,7 +62,19 @@ def gradient_check(
     return worst
 
 
-def _difference(value: Callable[[], Any], point: Any, i: Any, step: float) -> float:
+def _wide(x):
+    return x.astype(np.float64) if x.dtype.kind == "f" else x
+
+
+def _row(x):
+    return x.shape[1:]
+
+
+def _named(x):
+    return x if isinstance(x, dict) else {"x": x}
+
+
+def _difference(value, point, i, step):
     """d value / d point[i]."""
     kept = point[i]
     point[i] = kept + step

@@ -8,12 +8,13 @@ from math import prod, sqrt
 
 import numpy as np
 
-from dpnn.nn.core.layer import Context, Views
-from dpnn.nn.core.params import Param, Shape
-from dpnn.nn.core.spec import nearest
+from dpnn.nn.kernels import orthogonal
+
+from .layer import Context, Views
+from .spec import nearest
 
 
-def initialize(place: Context, views: Views, rng: np.random.Generator, then: str = "") -> str:
+def initialize(place: Context, views: Views, rng: np.random.Generator, then="") -> str:
     """Fill the views of all parameters of a place, last layer first.
 
     `then` is the activation that comes next; returns the one that the layer before will meet.
@@ -27,7 +28,7 @@ def initialize(place: Context, views: Views, rng: np.random.Generator, then: str
     return place.layer.activation or below
 
 
-def _values(param: Param, rng: np.random.Generator, then: str) -> np.ndarray:
+def _values(param, rng, then):
     shape, initial = param.shape, param.initial
     if callable(initial):
         return initial(rng, shape)
@@ -36,24 +37,17 @@ def _values(param: Param, rng: np.random.Generator, then: str) -> np.ndarray:
     if initial == "normal":
         return rng.normal(0, 0.05, shape)
     if initial == "orthogonal":
-        return _orthogonal(rng, prod(shape[:-1]), shape[-1]).reshape(shape)
+        return orthogonal(rng, prod(shape[:-1]), shape[-1]).reshape(shape)
     if initial == "auto":
         initial = "he" if then == "relu" else "glorot"
     return sqrt(3 * _variance(initial, shape)) * rng.uniform(-1, 1, shape)
 
 
-def _variance(initial: str, shape: Shape) -> float:
-    fan_in, fan_out = prod(shape[:-1]), prod(shape[:-2]) * shape[-1]
+def _variance(initial, shape):
+    fan_in = prod(shape[:-1])
+    fan_out = prod(shape[:-2]) * shape[-1]
     variance = {"glorot": 2 / (fan_in + fan_out), "he": 2 / fan_in, "lecun": 1 / fan_in}
     if initial not in variance:
         known = ["auto", "normal", "orthogonal", *variance]
         raise ValueError(f"unknown initializer {initial!r}{nearest(initial, known)}")
     return variance[initial]
-
-
-def _orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """(rows, columns) with orthonormal rows or columns, whichever are fewer."""
-    long, short = max(rows, columns), min(rows, columns)
-    q, r = np.linalg.qr(rng.standard_normal((long, short)))
-    q *= np.sign(np.diag(r))
-    return q if rows >= columns else q.T

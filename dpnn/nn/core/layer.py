@@ -14,7 +14,6 @@ Their types stand at `Layer`, once.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -23,15 +22,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from dpnn.nn.core.params import Param, Shape
-from dpnn.nn.core.spec import Spec
-from dpnn.nn.kernels import Array, Buffers
+from dpnn.nn.kernels import Array, Buffers, keyed
+
+from .params import Param, Shape
+from .spec import Spec
 
 if TYPE_CHECKING:
-    from dpnn.nn.core.network import Network
+    from .network import Network
 
 Cache = Any  # what a layer's forward keeps for its backward
 Rows = Any  # the shape of one row, or {input: shape}
+Key = tuple[int, ...]
 Params = dict[str, Param]
 Views = dict[str, Array]
 
@@ -43,21 +44,12 @@ class ShapeError(ValueError):
 def expect(x: Rows, axes: str) -> Shape:
     """x, or ShapeError where it has not the axes named in `axes`: "T, C" or "…, C"."""
     names = axes.split(", ")
-    more = names[0] == "…"
-    least = len(names) - more
-    if isinstance(x, dict) or 0 in x or len(x) < least or (len(x) > least and not more):
+    fits = len(x) == len(names)
+    if names[0] == "…":
+        fits = len(x) >= len(names) - 1
+    if isinstance(x, dict) or 0 in x or not fits:
         raise ShapeError(f"expected x of shape (B, {axes}), got rows of {x}")
     return x
-
-
-def numbered(x: Array, count: int, name: str) -> Array:
-    """x (…) as integers (N,); ValueError where one is not a whole number from 0 to count - 1."""
-    given = x.reshape(-1)
-    numbers = given.astype(int)
-    wrong = (numbers != given) | (numbers < 0) | (numbers >= count)
-    if wrong.any():
-        raise ValueError(f"{name} takes whole numbers from 0 to {count - 1}, not {given[wrong][0]}")
-    return numbers
 
 
 def matrix(x: Array) -> Array:
@@ -78,18 +70,18 @@ class Layer(Spec, base=True):
     def forward(self, p: Views, x: Any, ctx: Context) -> tuple[Array, Cache]:
         raise NotImplementedError
 
-    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context) -> Any:
+    def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context):
         """dx, or None where nothing needs it."""
 
     def build(self, input_shape: Rows, seed: int = 0, dtype: Any = np.float32) -> Network:
         """A network of this layer for rows of `input_shape`, with fresh weights."""
-        from dpnn.nn.core.network import Network
+        from .network import Network
 
         return Network(self, input_shape, dtype=dtype).init(seed)
 
     def summary(self, input_shape: Rows) -> str:
         """A table of all layers: output shapes, parameters, multiply-adds per row."""
-        from dpnn.nn.core.summary import table
+        from .network import table
 
         return table(self.build(input_shape))
 
@@ -110,7 +102,7 @@ class Pass:
     xp: ModuleType
     dtype: np.dtype
     training: bool = False
-    key: tuple[int, ...] = ()  # (seed, epoch, step, shard, chunk): all that randomness depends on
+    key: Key = ()  # (seed, epoch, step, shard, chunk): all that randomness depends on
     inputs: Any = None  # the network's x; while it is built, the shapes of its rows
     moments: list[Array] | None = None  # where a Normalization puts its sums, if they are wanted
 
@@ -123,9 +115,7 @@ class Context(Buffers):
     valid until its next pass.
     """
 
-    def __init__(
-        self, layer: Layer, x: Rows, run: Pass, needs_dx: bool = False, name: str = ""
-    ) -> None:
+    def __init__(self, layer: Layer, x: Rows, run: Pass, needs_dx=False, name=""):
         super().__init__(run.xp, run.dtype)
         self.layer, self.x, self.run = layer, x, run
         self.needs_dx, self.name = needs_dx, name
@@ -153,19 +143,18 @@ class Context(Buffers):
         for child in self.children:
             yield from child.walk()
 
-    def bind(self, weights: Views, gradient: Views) -> None:
+    def bind(self, weights, gradient):
         """Take this place's parameters and their gradients out of those of the network."""
         self._p = {name: weights[self.prefix + name] for name in self.params}
         self._g = {name: gradient[self.prefix + name] for name in self.params}
 
-    def forward(self, x: Any) -> Array:
+    def forward(self, x):
         y, self._cache = self.layer.forward(self._p, x, self)
         return y
 
-    def backward(self, dy: Array) -> Any:
+    def backward(self, dy):
         return self.layer.backward(self._p, self._g, self._cache, dy, self)
 
     def rng(self) -> np.random.Generator:
         """Random numbers that depend on the pass's key and this layer's name alone."""
-        words = (*self.run.key, zlib.crc32(self.name.encode()))
-        return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+        return keyed(self.run.key, self.name)

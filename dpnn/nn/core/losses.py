@@ -7,13 +7,14 @@ sum over rows of w · loss, and dz, the gradient of that sum.
 
 from math import prod
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from dpnn.nn.core.fields import Rate, Share
-from dpnn.nn.core.layer import Context, matrix, numbered
-from dpnn.nn.core.params import Shape
-from dpnn.nn.core.spec import Spec
-from dpnn.nn.kernels import Array, array_module, cross_entropy, sigmoid, softmax
+from dpnn.nn.kernels import Array, array_module, cross_entropy, numbered, sigmoid, softmax
+
+from .fields import Rate, Share
+from .layer import Context, matrix
+from .params import Shape
+from .spec import Spec
 
 
 class Loss(Spec, base=True):
@@ -28,7 +29,7 @@ class Loss(Spec, base=True):
     def check(self, output_shape: Shape) -> None:
         """ValueError where a network with this output shape cannot have this loss."""
 
-    def row_weights(self, y: Array, w: Array | None) -> Array | None:
+    def row_weights(self, y: Array, w: Any) -> Any:
         """The weight of each row (B,); None for ones. Their sum is what a mean divides by."""
         return w
 
@@ -46,7 +47,7 @@ class Loss(Spec, base=True):
         """What outputs z say of y: values or probabilities, as an array of z's shape."""
         return z
 
-    def __call__(self, z: Array, y: Array, w: Array | None, ctx: Context) -> tuple[float, Array]:
+    def __call__(self, z: Array, y: Array, w: Any, ctx: Context) -> Any:
         name, rows = type(self).__name__, z.shape[1:]
         if not same_rows(y.shape[1:], rows):
             raise ValueError(f"{name} expected targets with rows of {rows}, got {y.shape[1:]}")
@@ -63,7 +64,7 @@ def same_rows(targets: Shape, outputs: Shape) -> bool:
     return prod(targets) == prod(outputs) and (alike or flat)
 
 
-def _weighted(values: Array, dz: Array, w: Array | None) -> tuple[float, Array]:
+def _weighted(values, dz, w):
     """Σ_rows w · mean of a row's values, added in float64, and its gradient, in place of dz."""
     positions = max(values.size // max(len(dz), 1), 1)
     rows = values.reshape(len(dz), positions).sum(axis=1, dtype="float64")
@@ -126,7 +127,8 @@ class BinaryCrossEntropy(Loss):
 
     def value(self, z, y, xp):
         size = xp.abs(z)
-        return size * xp.abs((z > 0) - y) + xp.log1p(xp.exp(-size))
+        beyond = size * xp.abs((z > 0) - y)
+        return beyond + xp.log1p(xp.exp(-size))
 
     def derivative(self, z, y, xp):
         yes = sigmoid(z, xp.empty_like(z))

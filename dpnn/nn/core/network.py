@@ -1,16 +1,17 @@
 """Network: a layer bound to one flat vector of weights."""
 
-import threading
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from dpnn.nn.core.initializers import initialize
-from dpnn.nn.core.layer import Context, Layer, Pass, Rows
-from dpnn.nn.core.losses import Loss
-from dpnn.nn.core.params import Layout
-from dpnn.nn.kernels import Array, array_module
+from dpnn.nn.kernels import Array, PerThread, array_module
+
+from .initializers import initialize
+from .layer import Context, Key, Layer, Pass, Rows
+from .losses import Loss
+from .params import Layout, Param
 
 
 class Network:
@@ -27,7 +28,7 @@ class Network:
         self,
         layer: Layer,
         input_shape: Rows,
-        weights: Array | None = None,
+        weights: Any = None,
         dtype: Any = np.float32,
         needs_dx: bool = False,
     ) -> None:
@@ -37,17 +38,21 @@ class Network:
         self.context = Context(layer, self.input_shape, self.run, needs_dx)
         self.output_shape = self.context.y
         self.places = list(self.context.walk())
-        self.least_rows = max(place.layer.least_rows(place.x) for place in self.places)
-        params = {c.prefix + n: param for c in self.places for n, param in c.params.items()}
+        least = [place.layer.least_rows(place.x) for place in self.places]
+        self.least_rows = max(least)
+        self._picky = self.places[least.index(self.least_rows)].name or type(layer).__name__
+        params: dict[str, Param] = {}
+        for place in self.places:
+            params |= {place.prefix + name: param for name, param in place.params.items()}
         self.layout = Layout(params)
         self._loss_context = Context(Layer(), (), self.run)
-        self._thread, self._others = threading.get_ident(), threading.local()
+        self._mine = PerThread(self, lambda: Network(layer, self.input_shape, self.weights))
         self.bind(np.zeros(self.layout.size, dtype) if weights is None else weights)
 
     def __reduce__(self) -> Any:  # copied and pickled without its buffers
         return Network, (self.layer, self.input_shape, self.weights, None, self.context.needs_dx)
 
-    def bind(self, weights: Array, gradient: Array | None = None) -> "Network":
+    def bind(self, weights: Array, gradient: Any = None) -> "Network":
         """Use the caller's memory for the weights (may be read-only) and the gradient, (size,)."""
         if gradient is None:
             gradient = self.run.xp.zeros(self.layout.size, self.run.dtype)
@@ -75,23 +80,21 @@ class Network:
         """Name -> view of the gradient, trained parameters only."""
         return self.layout.named(self.gradient, state=False)
 
-    def forward(self, x: Any, training: bool = False, key: tuple[int, ...] = ()) -> Array:
+    def forward(self, x: Any, training: bool = False, key: Key = ()) -> Array:
         """The output z (B, …), in a buffer that the next pass reuses."""
         got, expected = each(x, lambda v: v.shape[1:]), self.input_shape
-        if isinstance(x, dict) and isinstance(expected, dict):
+        if isinstance(x, dict) and isinstance(expected, dict):  # others may ride along
             got = {name: shape for name, shape in got.items() if name in expected}
-        if got != expected:  # other inputs may ride along
+        if got != expected:
             raise ValueError(f"the model expected rows of shape {expected}, got {got}")
         rows = length(x)
         if training and 0 < rows < self.least_rows:
-            picky = next(c for c in self.places if c.layer.least_rows(c.x) > rows)
-            what = f"{picky.name or type(self.layer).__name__} needs {self.least_rows} rows"
-            cure = "take a larger batch or fewer shards"
-            raise ValueError(f"{what} of a shard in each step, got {rows}: {cure}")
+            what = f"{self._picky} needs {self.least_rows} rows of a shard in each step"
+            raise ValueError(f"{what}, got {rows}: take a larger batch or fewer shards")
         self.run.training, self.run.key, self.run.inputs = training, key, x
         return self.context.forward(x)
 
-    def loss(self, z: Array, y: Array, loss: Loss, weight: Array | None = None) -> Any:
+    def loss(self, z: Array, y: Array, loss: Loss, weight: Any = None) -> Any:
         """(loss sum, dz) of an output; dz in a buffer that the next call reuses."""
         if weight is not None:
             weight = weight.reshape(-1)
@@ -109,7 +112,7 @@ class Network:
         return self.context.backward(dz)
 
     def loss_and_gradients(
-        self, x: Any, y: Array, loss: Loss, weight: Array | None = None, key: tuple[int, ...] = ()
+        self, x: Any, y: Array, loss: Loss, weight: Any = None, key: Key = ()
     ) -> float:
         """The loss SUM over the rows; fills `gradients` with the gradients of that sum.
 
@@ -121,13 +124,8 @@ class Network:
 
     def mine(self) -> "Network":
         """This network for the calling thread: the same weights, but buffers of its own."""
-        if threading.get_ident() == self._thread:
-            return self
-        found = getattr(self._others, "network", None)
-        if found is None:
-            found = Network(self.layer, self.input_shape, self.weights)
-            self._others.network = found
-        return found if found.weights is self.weights else found.bind(self.weights)
+        network = self._mine()
+        return network if network.weights is self.weights else network.bind(self.weights)
 
     def predict(self, x: Any, batch_size: int = 1024) -> Array:
         """The output (B, …) of all rows, as a new array; from any number of threads."""
@@ -141,7 +139,7 @@ class Network:
         return out
 
 
-def each(x: Any, f: Callable[[Any], Any]) -> Any:
+def each(x: Any, f: Callable) -> Any:
     """f of x, or of each of its values where x is a dict of inputs."""
     if isinstance(x, dict):
         return {name: f(value) for name, value in x.items()}
@@ -157,7 +155,25 @@ def length(x: Any) -> int:
     return lengths.pop()
 
 
-def _normal(shape: Any) -> tuple[int, ...]:
+def _normal(shape):
     if isinstance(shape, int | np.integer):
         return (int(shape),)
     return tuple(shape)
+
+
+def table(network: Network) -> str:
+    """One line for each layer that has none below it or work of its own, and the total."""
+    lines = [("layer", "output", "parameters", "multiply-adds")]
+    total = work = 0
+    for place in network.places:
+        size = sum(prod(param.shape) for param in place.params.values())
+        adds = place.layer.multiply_adds(place)
+        total += size
+        work += adds
+        if not place.children or adds:
+            name = place.name or type(place.layer).__name__
+            lines.append((name, str(place.y), f"{size:,}", f"{adds:,}"))
+    lines.append(("total", str(network.output_shape), f"{total:,}", f"{work:,}"))
+    left = max(len(name) for name, *_ in lines)
+    middle = max(len(shape) for _, shape, *_ in lines)
+    return "\n".join(f"{a:{left}}  {b:>{middle}}{c:>14}{d:>16}" for a, b, c, d in lines)

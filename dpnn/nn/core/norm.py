@@ -5,10 +5,10 @@ N rows (every axis but the last folded into one), C channels.
 
 from math import prod
 
-from dpnn.nn.core.fields import Rate, Share
-from dpnn.nn.core.layer import Layer, expect, matrix
-from dpnn.nn.core.params import Param
 from dpnn.nn.kernels import mean_columns, mean_rows, over_rows, sum_rows
+
+from .fields import Rate, Share
+from .layer import Layer, Param, expect, matrix
 
 
 class LayerNorm(Layer):
@@ -26,10 +26,10 @@ class LayerNorm(Layer):
 
     def forward(self, p, x, ctx):
         rows = matrix(ctx.floats(x))
-        xhat, y = ctx.empty("xhat", rows.shape), ctx.empty("y", rows.shape)
-        ones = ctx.xp.ones_like(p["gamma"])
-        ctx.xp.subtract(rows, mean_columns(rows, ones), out=xhat)
-        variance = mean_columns(ctx.xp.square(xhat, out=y), ones)
+        xhat = ctx.like(rows, "xhat")
+        y = ctx.like(rows, "y")
+        ctx.xp.subtract(rows, mean_columns(rows), out=xhat)
+        variance = mean_columns(ctx.xp.square(xhat, out=y))
         scale = (variance + self.epsilon) ** -0.5  # (N, 1)
         xhat *= scale
         ctx.xp.multiply(xhat, p["gamma"], out=y)
@@ -39,7 +39,8 @@ class LayerNorm(Layer):
     def backward(self, p, g, cache, dy, ctx):
         xhat, scale = cache
         rows, gamma = matrix(dy), p["gamma"]
-        dx, scratch = ctx.empty("dx", rows.shape), ctx.empty("scratch", rows.shape)
+        dx = ctx.like(rows, "dx")
+        scratch = ctx.like(rows, "scratch")
         ctx.xp.multiply(xhat, rows, out=scratch)
         sum_rows(scratch, out=g["gamma"])
         sum_rows(rows, out=g["beta"])
@@ -73,8 +74,10 @@ class BatchNorm(Layer):
         return 1 if prod(x[:-1]) > 1 else 2
 
     def forward(self, p, x, ctx):
-        xp, rows = ctx.xp, matrix(ctx.floats(x))
-        xhat, y = ctx.empty("xhat", rows.shape), ctx.empty("y", rows.shape)
+        xp = ctx.xp
+        rows = matrix(ctx.floats(x))
+        xhat = ctx.like(rows, "xhat")
+        y = ctx.like(rows, "y")
         training, mean, variance = ctx.run.training, p["mean"], p["variance"]
         if training:
             mean = mean_rows(rows)
@@ -89,16 +92,16 @@ class BatchNorm(Layer):
 
     def backward(self, p, g, cache, dy, ctx):
         xhat, scale, mean, variance = cache
-        xp, rows, n = ctx.xp, matrix(dy), max(len(xhat), 1)
-        dx = ctx.empty("dx", rows.shape)
+        xp, rows = ctx.xp, matrix(dy)
+        n = max(len(xhat), 1)
+        dx = ctx.like(rows, "dx")
         sum_rows(xp.multiply(xhat, rows, out=dx), out=g["gamma"])
         sum_rows(rows, out=g["beta"])
         g["mean"][...] = len(dy) * mean
         g["variance"][...] = len(dy) * n / max(n - 1, 1) * variance
-        factor = p["gamma"] * scale
-        if not ctx.run.training:
-            return over_rows(xp.multiply, rows, factor, out=dx).reshape(dy.shape)
-        over_rows(xp.multiply, xhat, g["gamma"] / n, out=dx)  # x̂ mean(x̂ dy)
+        share = 1 / n if ctx.run.training else 0
+        over_rows(xp.multiply, xhat, share * g["gamma"], out=dx)  # x̂ mean(x̂ dy)
         xp.subtract(rows, dx, out=dx)
-        over_rows(xp.subtract, dx, g["beta"] / n, out=dx)  # mean(dy)
-        return over_rows(xp.multiply, dx, factor, out=dx).reshape(dy.shape)
+        over_rows(xp.subtract, dx, share * g["beta"], out=dx)  # mean(dy)
+        over_rows(xp.multiply, dx, p["gamma"] * scale, out=dx)
+        return dx.reshape(dy.shape)

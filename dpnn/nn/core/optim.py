@@ -13,10 +13,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from dpnn.nn.core.fields import Rate, Share
-from dpnn.nn.core.params import Layout
-from dpnn.nn.core.spec import Spec
-from dpnn.nn.kernels import Array, array_module, blocks
+from dpnn.nn.kernels import Array, array_module, blocks, joined, spans
+
+from .fields import Rate, Share
+from .params import Layout
+from .spec import Spec
 
 State = dict[str, Any]
 
@@ -62,7 +63,7 @@ class Optimizer(Spec, base=True):
     slots: ClassVar[tuple[str, ...]] = ()
     full_batch: ClassVar[bool] = False  # a step takes all rows, so that an epoch is one
 
-    def check(self, clip_norm: float | None = None, ema: float | None = None) -> None:
+    def check(self, clip_norm: Any = None, ema: Any = None) -> None:
         """ValueError where a training with these settings cannot have this optimizer."""
 
     def bind(self, steps: int) -> Self:
@@ -70,17 +71,14 @@ class Optimizer(Spec, base=True):
         rate = self.learning_rate
         return replace(self, learning_rate=rate.bind(steps)) if isinstance(rate, Schedule) else self
 
-    def init(self, layout: Layout, like: Array | None = None) -> State:
+    def init(self, layout: Layout, like: Any = None) -> State:
         """The state before the first step; `like` gives dtype and device (float32, CPU)."""
         like = np.empty(0, np.float32) if like is None else like
         state: State = {"step": 0, "scale": 1.0, "trained": layout.trained}
         trained = [e for e in layout.entries if e.momentum is None]
-        rates = [(e.start, e.stop, e.rate) for e in trained]
-        if all(e.rate == 1 for e in trained):
-            rates = [(0, layout.trained, 1.0)]
-        state["rates"] = np.array(rates)
-        decays = [(e.start, e.stop, e.rate * e.decay) for e in trained if e.decay]
-        state["decays"] = np.array(decays).reshape(-1, 3)
+        state["rates"] = joined([(e.start, e.stop, e.rate) for e in trained])
+        decays = [(e.start, e.stop, e.rate * e.decay) for e in trained]
+        state["decays"] = joined(decays)
         for name in self.slots:
             state[name] = array_module(like).zeros(layout.trained, like.dtype)
         return state
@@ -88,15 +86,14 @@ class Optimizer(Spec, base=True):
     def rate(self, state: State) -> float:
         """The learning rate of the step that state["step"] counts, from 1."""
         rate = self.learning_rate
-        if isinstance(rate, Schedule):
-            rate = rate(state["step"])
-        return state["scale"] * rate
+        now = rate(state["step"]) if isinstance(rate, Schedule) else rate
+        return state["scale"] * now
 
     def begin(self, state: State, w: Array, g: Array) -> float:
         """Count the step; its learning rate. ValueError where w or g is not what is trained."""
         if not state["trained"] == w.size == g.size:
-            cure = "give [: layout.trained] of both, and the rest to layout.update_state"
-            raise ValueError(f"update of {state['trained']} numbers got {w.size}, {g.size}: {cure}")
+            what = f"update of {state['trained']} numbers got {w.size}, {g.size}"
+            raise ValueError(f"{what}: give [: layout.trained] of both")
         state["step"] += 1
         return self.rate(state)
 
@@ -109,11 +106,12 @@ class Optimizer(Spec, base=True):
         """One step: w is changed in place, g is used up."""
         rate = self.begin(state, w, g)
         if self.weight_decay:
-            for start, stop, factor in state["decays"].tolist():
-                w[int(start) : int(stop)] *= 1 - rate * self.weight_decay * factor
-        for start, stop, factor in state["rates"].tolist():
-            for some in blocks(array_module(w), int(stop - start), start=int(start)):
-                self.direct(state, g[some], *(state[name][some] for name in self.slots))
+            for span, factor in spans(state["decays"]):
+                w[span] *= 1 - rate * self.weight_decay * factor
+        for span, factor in spans(state["rates"]):
+            for some in blocks(array_module(w), span):
+                slots = [state[name][some] for name in self.slots]
+                self.direct(state, g[some], *slots)
                 w[some] -= factor * rate * g[some]
 
     def step(self, state: State, w: Array, evaluate: Evaluate) -> Evaluation:
@@ -167,17 +165,3 @@ class Adam(Optimizer):
         g += self.epsilon / sqrt(second)
         xp.divide(m, g, out=g)
         g *= first / sqrt(second)
-
-
-class AdamW(Adam):
-    """Adam with decoupled weight decay. Loshchilov & Hutter 2019."""
-
-    weight_decay: Rate = 0.01
-
-
-def clip_by_global_norm(g: Array, limit: float) -> float:
-    """Scale g in place so that its norm is at most `limit`; returns the norm before."""
-    norm = sqrt(float(array_module(g).dot(g, g)))
-    if norm > limit:
-        g *= limit / norm
-    return norm

@@ -60,8 +60,11 @@ class Layout:
         """Name -> view of `flat` (size,), in order; `state=False` leaves untrained state out."""
         if flat.shape != (self.size,) or not flat.flags.c_contiguous:
             raise ValueError(f"expected a contiguous vector of {self.size}, got {flat.shape}")
-        chosen = (e for e in self.entries if state or e.momentum is None)
-        return {e.name: flat[e.start : e.stop].reshape(e.shape) for e in chosen}
+        views = {}
+        for e in self.entries:
+            if state or e.momentum is None:
+                views[e.name] = flat[e.start : e.stop].reshape(e.shape)
+        return views
 
     def update_state(self, weights: Array, sums: Array, rows: float) -> None:
         """state = m state + (1 - m) sums / rows, in place behind the trained part of `weights`."""

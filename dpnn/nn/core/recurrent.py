@@ -5,30 +5,27 @@ time, with x W + b of all times at once and h U step by step.
 """
 
 from math import prod
-from types import ModuleType
 from typing import ClassVar
 
-from dpnn.nn.core.fields import Count
-from dpnn.nn.core.layer import Layer, expect
-from dpnn.nn.core.params import Param
-from dpnn.nn.kernels import Array, scan, scan_back, sigmoid
+from dpnn.nn.kernels import scan, scan_back, sigmoid
 
-States = tuple[Array, Array]  # h (B, H), which goes out, and what a step keeps beside it
+from .fields import Count
+from .layer import Layer, Param, expect
 
 
 class Recurrent(Layer, base=True):
     """Base of the recurrent layers: W (I, gates H), U (H, gates H), b (gates H,).
 
-    z (gates, B, H) is x W + b of a step, then its gates; a is h U (+ c).
+    z (gates, B, H) is x W + b of a step, then its gates; a is h U. States are pairs (B, H): h,
+    which goes out, and what a step keeps beside it.
     """
 
     units: Count
     return_sequences: bool = False
     gates: ClassVar[int]
     bias: ClassVar[tuple[float, ...]] = (0.0,)
-    resets: ClassVar[bool] = False  # a step scales a part of h U: it gets a bias c, da is not dz
 
-    def step(self, z: Array, a: Array, old: States, new: States, xp: ModuleType) -> None:
+    def step(self, z, a, old, new, xp):
         """From the states before a step, fill those after it; z becomes the gates."""
 
     def step_back(self, z, old, new, d, dz, da, xp):
@@ -37,13 +34,11 @@ class Recurrent(Layer, base=True):
     def shapes(self, x, ctx):
         time, size = expect(x, "T, I")
         width = self.gates * self.units
-        params = {"W": Param((size, width), "glorot"), "b": Param((width,), self.bias)}
+        params = {"W": Param((size, width), "glorot")}
+        params["b"] = Param((width,), self.bias)
         params["U"] = Param((self.units, width), "orthogonal")
-        if self.resets:
-            params["c"] = Param((width,))
-        if self.return_sequences:
-            return params, (time, self.units)
-        return params, (self.units,)
+        every = (time,) if self.return_sequences else ()
+        return params, (*every, self.units)
 
     def forward(self, p, x, ctx):
         h, cache = scan(self, p, x, ctx)  # (T, B, H)
@@ -67,7 +62,8 @@ class LSTM(Recurrent):
     bias = (0.0, 1.0, 0.0, 0.0)
 
     def step(self, z, a, old, new, xp):
-        (i, f, o, g), (_, c_old), (h, c) = z, old, new
+        i, f, o, g = z
+        (_, c_old), (h, c) = old, new
         z += a
         sigmoid(z[:3], z[:3])
         xp.tanh(g, out=g)
@@ -76,14 +72,14 @@ class LSTM(Recurrent):
         xp.multiply(o, xp.tanh(c), out=h)
 
     def step_back(self, z, old, new, d, dz, da, xp):
-        (i, f, o, g), (_, c_old), (_, c), (dh, dc) = z, old, new, d
-        tanh_c, derivative = xp.tanh(c), 1 - z
+        i, f, o, g = z
+        c_old, tanh_c = old[1], xp.tanh(new[1])
+        dh, dc = d
+        derivative = 1 - z
         derivative[:3] *= z[:3]  # σ' = σ (1 - σ)
         derivative[3] *= 1 + g  # tanh' = 1 - tanh²
         dc += dh * o * (1 - tanh_c * tanh_c)
-        xp.multiply(derivative[0], dc * g, out=dz[0])
-        xp.multiply(derivative[1], dc * c_old, out=dz[1])
-        xp.multiply(derivative[2], dh * tanh_c, out=dz[2])
-        xp.multiply(derivative[3], dc * i, out=dz[3])
+        for k, gradient in enumerate((dc * g, dc * c_old, dh * tanh_c, dc * i)):
+            xp.multiply(derivative[k], gradient, out=dz[k])
         dc *= f
         dh.fill(0)

@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 from typing import Any, dataclass_transform
 
-from dpnn.nn.core.fields import check
+from .fields import check
 
 REGISTRY: dict[str, type] = {}
 ELSEWHERE: dict[str, str] = {}  # names in other libraries -> ours
@@ -38,7 +38,7 @@ class Spec:
         check(self)
 
 
-def _fields(spec: Any) -> dict[str, Any]:
+def _fields(spec):
     """Field -> its default."""
     return {field.name: field.default for field in dataclasses.fields(spec)}
 

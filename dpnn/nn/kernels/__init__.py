@@ -5,30 +5,37 @@ Each kernel does for speed or exactness what a plain definition beside it says i
 """
 
 from dpnn.nn.kernels.arrays import Array, array_module
+from dpnn.nn.kernels.attention import hide
 from dpnn.nn.kernels.convolution import Grid, convolve, convolve_dw, convolve_dx
-from dpnn.nn.kernels.memory import Buffers, blocks, in_blocks
+from dpnn.nn.kernels.memory import Buffers, PerThread, blocks, in_blocks, joined, spans
 from dpnn.nn.kernels.probability import cross_entropy, sigmoid, softmax, softmax_backward
 from dpnn.nn.kernels.products import matmul_transposed
-from dpnn.nn.kernels.random import keep_mask
+from dpnn.nn.kernels.random import keep_mask, keyed, orthogonal
 from dpnn.nn.kernels.recurrence import scan, scan_back
 from dpnn.nn.kernels.sums import mean_columns, mean_rows, over_rows, sum_rows
-from dpnn.nn.kernels.tables import scatter_add
+from dpnn.nn.kernels.tables import numbered, scatter_add
 
 __all__ = [
     "Array",
     "Buffers",
     "Grid",
+    "PerThread",
     "array_module",
     "blocks",
     "convolve",
     "convolve_dw",
     "convolve_dx",
     "cross_entropy",
+    "hide",
     "in_blocks",
+    "joined",
     "keep_mask",
+    "keyed",
     "matmul_transposed",
     "mean_columns",
     "mean_rows",
+    "numbered",
+    "orthogonal",
     "over_rows",
     "scan",
     "scan_back",
@@ -36,5 +43,6 @@ __all__ = [
     "sigmoid",
     "softmax",
     "softmax_backward",
+    "spans",
     "sum_rows",
 ]

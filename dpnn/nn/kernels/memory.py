@@ -4,7 +4,8 @@ Fresh memory costs more than most arithmetic: its pages are zeroed when they are
 what has left the cache between two passes over it is read again from memory, ten times slower.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from math import prod
 from types import ModuleType
 from typing import Any
@@ -38,6 +39,10 @@ class Buffers:
             self._views[tag, shape, dtype] = view = memory[:size].reshape(shape)
         return view
 
+    def like(self, x: Array, tag: str) -> Array:
+        """The buffer `tag`, uninitialised, in the shape of x."""
+        return self.empty(tag, x.shape)
+
     def copy(self, x: Array, tag: str) -> Array:
         """`x`, also a view of any strides, as one piece of memory: the buffer `tag`."""
         out = self.empty(tag, x.shape)
@@ -49,14 +54,30 @@ class Buffers:
         return x if x.dtype == self.dtype else self.copy(x, tag)
 
 
-def blocks(xp: ModuleType, rows: int, width: int = 1, start: int = 0) -> Iterator[slice]:
-    """Slices of `rows` rows of `width` numbers, from `start` on, that fit the CPU's cache.
-
-    A GPU takes all at once.
-    """
-    size = max(BLOCK // max(width, 1), 1) if xp is np else max(rows, 1)
-    stop = start + rows
+def blocks(xp: ModuleType, rows: int | slice, width: int = 1) -> Iterator[slice]:
+    """Slices of rows of `width` numbers that fit the CPU's cache; a GPU takes all at once."""
+    start, stop = (rows.start, rows.stop) if isinstance(rows, slice) else (0, rows)
+    size = max(BLOCK // max(width, 1), 1) if xp is np else max(stop - start, 1)
     return (slice(i, min(i + size, stop)) for i in range(start, stop, size))
+
+
+def joined(rows: list[tuple[int, int, float]]) -> np.ndarray:
+    """Rows (start, stop, factor), (n, 3): neighbours of the same factor become one; none of 0."""
+    found: list[list[float]] = []
+    for start, stop, factor in rows:
+        if factor == 0:
+            continue
+        if found and found[-1][1:] == [start, factor]:
+            found[-1][1] = stop
+        else:
+            found.append([start, stop, factor])
+    return np.array(found, float).reshape(-1, 3)
+
+
+def spans(table: np.ndarray) -> Iterator[tuple[slice, float]]:
+    """From rows (start, stop, factor): the slices of a vector and their factors."""
+    for start, stop, factor in table.tolist():
+        yield slice(int(start), int(stop)), factor
 
 
 def in_blocks(xp: ModuleType, *arrays: Array) -> Iterator[tuple[Array, ...]]:
@@ -69,3 +90,18 @@ def in_blocks(xp: ModuleType, *arrays: Array) -> Iterator[tuple[Array, ...]]:
         return
     for some in blocks(xp, flat[0].size):
         yield tuple(x[some] for x in flat)
+
+
+class PerThread:
+    """One object for each thread: `own` for the one that makes this, else made on first use."""
+
+    def __init__(self, own: Any, make: Callable[[], Any]) -> None:
+        self._own, self._make = own, make
+        self._thread, self._others = threading.get_ident(), threading.local()
+
+    def __call__(self) -> Any:
+        if threading.get_ident() == self._thread:
+            return self._own
+        if not hasattr(self._others, "found"):
+            self._others.found = self._make()
+        return self._others.found

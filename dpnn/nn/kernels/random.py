@@ -1,5 +1,6 @@
-"""Random numbers by the word: four of 16 bits out of each that a generator makes."""
+"""Random numbers: keyed, by the word, and in orthogonal matrices."""
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -26,3 +27,17 @@ def keep_mask(rng: np.random.Generator, rate: float, out: Array) -> Array:
 def plain_keep_mask(rng: Any, rate: float, out: Array) -> Array:
     out[...] = (rng.random(out.shape) >= rate) / (1 - rate)
     return out
+
+
+def orthogonal(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """(rows, columns) with orthonormal rows or columns, whichever are fewer."""
+    long, short = max(rows, columns), min(rows, columns)
+    q, r = np.linalg.qr(rng.standard_normal((long, short)))
+    q *= np.sign(np.diag(r))
+    return q if rows >= columns else q.T
+
+
+def keyed(key: tuple[int, ...], name: str) -> np.random.Generator:
+    """Random numbers that depend on a key and a name alone."""
+    words = (*key, zlib.crc32(name.encode()))
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))

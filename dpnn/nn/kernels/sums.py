@@ -30,12 +30,14 @@ def plain_sum_rows(x: Array, out: Array) -> Array:
     return x.sum(axis=0, out=out)
 
 
-def mean_columns(x: Array, weights: Array) -> Array:
+def mean_columns(x: Array, weights: Array | None = None) -> Array:
     """Σ_c weights_c x_c / C of each row of x (N, C): (N, 1)."""
+    if weights is None:
+        weights = array_module(x).ones(x.shape[1], x.dtype)
     return array_module(x).dot(x, (weights / len(weights))[:, None])
 
 
-def plain_mean_columns(x: Array, weights: Array) -> Array:
+def plain_mean_columns(x: Array, weights: Array | float = 1) -> Array:
     return (x * weights).mean(axis=1, keepdims=True)
 
 

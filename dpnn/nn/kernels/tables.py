@@ -4,6 +4,16 @@ from dpnn.nn.kernels.arrays import Array, array_module
 from dpnn.nn.kernels.memory import blocks
 
 
+def numbered(x: Array, count: int, name: str) -> Array:
+    """x (…) as integers (N,); ValueError where one is not a whole number from 0 to count - 1."""
+    given = x.reshape(-1)
+    numbers = given.astype(int)
+    wrong = (numbers != given) | (numbers < 0) | (numbers >= count)
+    if wrong.any():
+        raise ValueError(f"{name} takes whole numbers from 0 to {count - 1}, not {given[wrong][0]}")
+    return numbers
+
+
 def scatter_add(table: Array, ids: Array, rows: Array) -> None:
     """table[ids[n]] += rows[n] for table (W, C), ids (N,), rows (N, C); ids may repeat.
 

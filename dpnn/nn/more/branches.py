@@ -6,6 +6,27 @@ from dpnn.nn.core.compose import Sequential
 from dpnn.nn.core.layer import Context, Layer, ShapeError
 
 
+class Residual(Sequential, init=False):
+    """y = x + f_n(… f_1(x)). He et al. 2016."""
+
+    def shapes(self, x, ctx):
+        _, y = super().shapes(x, ctx)
+        if x != y:
+            raise ShapeError(f"expected layers that keep the shape, got {x} -> {y}")
+        return {}, y
+
+    def forward(self, p, x, ctx):
+        y, _ = super().forward(p, x, ctx)
+        out = ctx.empty("y", y.shape)
+        return ctx.xp.add(x, y, out=out, dtype=ctx.dtype), None
+
+    def backward(self, p, g, cache, dy, ctx):
+        dx = super().backward(p, g, cache, dy, ctx)
+        if dx is None:
+            return None
+        return ctx.xp.add(dy, dx, out=ctx.empty("dx", dy.shape))
+
+
 class Concatenate(Sequential, init=False):
     """Branches side by side, their outputs one behind the other along the last axis."""
 

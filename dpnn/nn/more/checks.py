@@ -3,7 +3,7 @@
 from dpnn.nn.core.layer import Context
 from dpnn.nn.core.losses import Loss
 from dpnn.nn.core.network import Network
-from dpnn.nn.core.shaping import Flatten
+from dpnn.nn.more.shaping import Flatten
 
 
 def check(network: Network, loss: Loss) -> None:

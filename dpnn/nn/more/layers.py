@@ -1,16 +1,14 @@
 """More layers: B batch, T time, C channels, O filters."""
 
-from math import prod
 from typing import Literal
 
 from dpnn.nn.core.activations import Elementwise
 from dpnn.nn.core.compose import Chain
 from dpnn.nn.core.conv import Conv2D
 from dpnn.nn.core.fields import Count
-from dpnn.nn.core.layer import Layer, ShapeError, expect
-from dpnn.nn.core.params import Param
-from dpnn.nn.core.shaping import Flatten
+from dpnn.nn.core.layer import Layer, expect
 from dpnn.nn.kernels import sigmoid, softmax, softmax_backward
+from dpnn.nn.more.shaping import Reshape
 
 
 class LeakyReLU(Elementwise):
@@ -90,17 +88,6 @@ class Softmax(Layer):
         return softmax_backward(cache, ctx.copy(dy, "dx"))
 
 
-class Reshape(Flatten):
-    """x (B, …) -> y (B, *shape)."""
-
-    shape: tuple[Count, ...]
-
-    def shapes(self, x, ctx):
-        if prod(expect(x, "…")) != prod(self.shape):
-            raise ShapeError(f"expected {prod(self.shape)} numbers a row, got rows of {x}")
-        return {}, tuple(self.shape)
-
-
 class Conv1D(Chain):
     """Sequences x (B, T, C) -> y (B, T', O), as images of height 1. Fields as Conv2D has them."""
 
@@ -120,20 +107,3 @@ class Conv1D(Chain):
         conv = Conv2D(self.filters, kernel, strides, self.padding, dilation, *rest)
         y = ctx.add("conv", conv, image)
         return {}, ctx.add("sequence", Reshape(y[1:]), y)
-
-
-class PositionalEmbedding(Layer):
-    """y = x + W, a trained row for each time:  x (B, T, C) -> y (B, T, C)."""
-
-    def shapes(self, x, ctx):
-        return {"W": Param(expect(x, "T, C"), "normal")}, x
-
-    def forward(self, p, x, ctx):
-        return ctx.xp.add(x, p["W"], out=ctx.empty("y", x.shape)), None
-
-    def backward(self, p, g, cache, dy, ctx):
-        dy.sum(axis=0, out=g["W"])
-        return dy
-
-    def multiply_adds(self, ctx):
-        return 0

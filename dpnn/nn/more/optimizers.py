@@ -4,7 +4,13 @@ from math import sqrt
 
 from dpnn.nn.core.fields import Rate, Share
 from dpnn.nn.core.optim import Adam, Optimizer, Schedule, State
-from dpnn.nn.kernels import Array, array_module, blocks
+from dpnn.nn.kernels import Array, array_module, blocks, spans
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay. Loshchilov & Hutter 2019."""
+
+    weight_decay: Rate = 0.01
 
 
 class RMSProp(Optimizer):
@@ -48,13 +54,13 @@ class LAMB(Adam):
         rate, xp = self.begin(state, w, g), array_module(w)
         for some in blocks(xp, w.size):
             self.direct(state, g[some], state["m"][some], state["v"][some])
-        for start, stop, factor in state["decays"].tolist():
-            weights, r = w[int(start) : int(stop)], g[int(start) : int(stop)]
+        for span, factor in spans(state["decays"]):
+            weights, r = w[span], g[span]
             r += factor * self.weight_decay * weights
             norm, step = sqrt(xp.dot(weights, weights)), sqrt(xp.dot(r, r))
             r *= norm / step if norm and step else 1
-        for start, stop, factor in state["rates"].tolist():
-            g[int(start) : int(stop)] *= factor * rate
+        for span, factor in spans(state["rates"]):
+            g[span] *= factor * rate
         w -= g
 
 
@@ -71,3 +77,11 @@ class Lion(Optimizer):
         ahead = m + (1 - self.beta1) * (g - m)
         m += (1 - self.beta2) * (g - m)
         array_module(g).sign(ahead, out=g)
+
+
+def clip_by_global_norm(g: Array, limit: float) -> float:
+    """Scale g in place so that its norm is at most `limit`; returns the norm before."""
+    norm = sqrt(float(array_module(g).dot(g, g)))
+    if norm > limit:
+        g *= limit / norm
+    return norm

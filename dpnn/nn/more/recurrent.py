@@ -1,5 +1,6 @@
 """More recurrent layers, by what a step does."""
 
+from dpnn.nn.core.params import Param
 from dpnn.nn.core.recurrent import Recurrent
 from dpnn.nn.kernels import sigmoid
 
@@ -11,7 +12,11 @@ class GRU(Recurrent):
     """
 
     gates = 3
-    resets = True
+
+    def shapes(self, x, ctx):
+        """The reset scales a part of h U: it has a bias c."""
+        params, y = super().shapes(x, ctx)
+        return {**params, "c": Param((self.gates * self.units,))}, y
 
     def step(self, z, a, old, new, xp):
         (r, u, n), (h, kept) = z, new

@@ -2,8 +2,8 @@
 
 from math import prod
 
-from dpnn.nn.core.fields import Share
-from dpnn.nn.core.layer import Layer, expect
+from dpnn.nn.core.fields import Count, Share
+from dpnn.nn.core.layer import Layer, ShapeError, expect
 from dpnn.nn.kernels import keep_mask
 
 
@@ -18,6 +18,17 @@ class Flatten(Layer):
 
     def backward(self, p, g, cache, dy, ctx):
         return dy.reshape(len(dy), *ctx.x)
+
+
+class Reshape(Flatten):
+    """x (B, …) -> y (B, *shape)."""
+
+    shape: tuple[Count, ...]
+
+    def shapes(self, x, ctx):
+        if prod(expect(x, "…")) != prod(self.shape):
+            raise ShapeError(f"expected {prod(self.shape)} numbers a row, got rows of {x}")
+        return {}, tuple(self.shape)
 
 
 class Rescale(Layer):
