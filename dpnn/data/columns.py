@@ -21,7 +21,7 @@ from pyspark.sql import types as T
 
 from dpnn.data.arrow import Column, Part, Spec
 from dpnn.data.encoders.encoders import Encoders
-from dpnn.data.encoders.wishes import Category, Date, Number, Wishes
+from dpnn.data.encoders.wishes import Wishes
 from dpnn.spark.source import plan_facts
 
 Inputs = str | Sequence[str] | Mapping[str, str | Sequence[str]] | Wishes | Encoders
@@ -139,29 +139,6 @@ def _raw_date(field: T.StructField) -> SparkColumn:
             f"{field.name!r}, F.to_date({field.name!r}))"
         )
     return _quoted(field.name)
-
-
-def by_type(df: DataFrame, leave_out: Iterable[str]) -> Wishes:
-    """What each column is likely meant to be, by its type: all but those to leave out.
-
-    Numbers are numbers; strings and booleans categories; dates and timestamps dates; arrays and
-    vectors of numbers numbers. Anything else is left out.
-    """
-    out = set(leave_out)
-    numbers, categories, dates = [], [], []
-    for field in df.schema.fields:
-        kind = field.dataType
-        while isinstance(kind, T.ArrayType):
-            kind = kind.elementType
-        if field.name in out:
-            continue
-        if isinstance(kind, (*_INTEGERS, *_FLOATS)) or kind.simpleString() == "vector":
-            numbers.append(Number(field.name))
-        elif isinstance(field.dataType, (T.StringType, T.BooleanType)):
-            categories.append(Category(field.name))
-        elif isinstance(field.dataType, (T.DateType, T.TimestampType, T.TimestampNTZType)):
-            dates.append(Date(field.name))
-    return Wishes(tuple(numbers), tuple(categories), tuple(dates))
 
 
 def _groups(inputs: Inputs) -> list[str | Sequence[str]]:

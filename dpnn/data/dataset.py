@@ -199,7 +199,7 @@ def _by_type(data: Any, label: Any, weight: Any, validation: Any) -> Wishes:
     others = [label] if isinstance(label, str) else list(label or ())
     others += [name for name in (weight, validation) if isinstance(name, str)]
     if is_frame(data):
-        from dpnn.data.columns import by_type
+        from dpnn.data.by_type import by_type
 
         return by_type(data, others)
     return tables.by_type(data, others)

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from dpnn.data.encoders.encoders import Encoders, learn
+from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoders.findings import Findings
+from dpnn.data.encoders.learning import learn
 from dpnn.data.encoders.wishes import Wishes
 from dpnn.data.encoding_tasks import encode, look
 from dpnn.data.shards import Layout

@@ -15,8 +15,9 @@ import numpy as np
 from dpnn.data import checks
 from dpnn.data.arrays import layout_of
 from dpnn.data.arrow import Notes
-from dpnn.data.encoders.encoders import Encoders, learn
+from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoders.findings import Findings, find, moments
+from dpnn.data.encoders.learning import learn
 from dpnn.data.encoders.raw import Raw
 from dpnn.data.encoders.wishes import Wishes
 from dpnn.data.files import Handle, ShardWriter, notes_of, open_shard

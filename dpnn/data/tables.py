@@ -120,7 +120,7 @@ def _raw(
 
 
 def by_type(data: Any, leave_out: Iterable[str]) -> Wishes:
-    """What each column of a table is likely meant to be: as `columns.by_type` of a DataFrame."""
+    """What each column of a table is likely meant to be: as `by_type` of a DataFrame."""
     names = [name for name in _names(data) if name not in set(leave_out)]
     numbers, categories, dates = [], [], []
     for name, column in zip(names, columns_of(data, names), strict=True):

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from dpnn.data.checks import DataError
-from dpnn.data.encoders.encoders import Encoders, learn
+from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoders.findings import SAMPLE, find
+from dpnn.data.encoders.learning import learn
 from dpnn.data.encoders.raw import MISSING, read
 from dpnn.data.encoders.wishes import Category, Date, Number, Wishes, columns
 from dpnn.data.placement import row_hashes

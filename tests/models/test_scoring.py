@@ -264,4 +264,4 @@ def test_no_session_no_function():
     found = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert found.stdout == "udf needs a running Spark session: start one\n"
+    assert found.stdout == "no Spark session runs here: start one first\n"

@@ -1,6 +1,6 @@
 """A network as its users meet it: threads, losses that don't fit, rows that are too few, depth."""
 
-import time
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -77,14 +77,24 @@ def test_statistics_of_one_row_are_refused_while_training() -> None:
 
 
 def test_building_is_linear_in_layers() -> None:
-    def seconds(layers: int) -> float:
-        model = nn.Sequential(*[nn.Dense(1)] * layers)
-        start = time.process_time()
-        model.build(1)
-        return time.process_time() - start
+    """Counted in calls of Python functions, which no busy machine makes more of."""
 
-    seconds(10)
-    assert seconds(4000) < 12 * max(seconds(1000), 0.01)
+    def calls(layers: int) -> int:
+        model, found = nn.Sequential(*[nn.Dense(1)] * layers), 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal found
+            found += event == "call"
+
+        sys.setprofile(count)
+        try:
+            model.build(1)
+        finally:
+            sys.setprofile(None)
+        return found
+
+    calls(10)
+    assert calls(800) < 4.5 * calls(200)
 
 
 @pytest.mark.parametrize(
