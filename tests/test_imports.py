@@ -21,8 +21,10 @@ def imported(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            home = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            module = ".".join([*home, *([node.module] if node.module else [])])
+            found.update(f"{module}.{alias.name}" for alias in node.names)
     return found
 
 
