@@ -26,7 +26,7 @@ def main() -> None:
         time.sleep(0.2)
 
     data = shards(spark, 2)
-    engine = ResidentEngine(PROGRAM, data, data)
+    engine = ResidentEngine(PROGRAM, data)
     try:
         train(engine, steps=60, before=report)
     finally:
