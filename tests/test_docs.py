@@ -51,7 +51,7 @@ def test_the_chapters_library_has_no_more_lines_than_it_says():
     text = pages.page("3").read_text()
     grown = text[text.index("## Grow a library") : text.index("### It reads handwriting")]
     code = "".join(block.code for block in pages.blocks(grown))
-    assert 80 < count_lines.code_lines(code) < 120
+    assert 80 < count_lines.measure(code).lines < 120
 
 
 @pytest.mark.parametrize("name", ["cheat-sheet.md"])
