@@ -142,3 +142,43 @@ def test_a_step_is_an_evaluation_and_an_update():
     optimizer.step(state, w, lambda: nn.Evaluation(0.0, None))  # rows that all weigh nothing
     np.testing.assert_array_equal(w, 1 - 0.5 * g)
     assert state["step"] == 1
+
+
+class Factored(nn.Layer):
+    """Parameters of four kinds: as it is, slower, frozen, and a bias that decays."""
+
+    def shapes(self, x, ctx):
+        return {
+            "plain": nn.Param((3, 2), (1.0,)),
+            "slow": nn.Param((2, 2), (1.0,), rate=0.5),
+            "frozen": nn.Param((2, 3), (1.0,), rate=0.0),
+            "bias": nn.Param((4,), (1.0,), decay=2.0),
+        }, x
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.RMSProp, nn.Adagrad, nn.LAMB, nn.Lion])
+def test_parameters_have_factors_of_rate_and_decay(
+    make: type[nn.Optimizer], weight_decay: float
+) -> None:
+    net = nn.Network(Factored(), 1, dtype=np.float64).init(0)
+    optimizer = make(0.1, weight_decay=weight_decay)
+    optimizer.update(optimizer.init(net.layout, net.weights), net.weights, np.ones(20))
+    moved = {name: 1 - values.reshape(-1) for name, values in net.parameters.items()}
+    assert (moved["plain"] > 0).all()
+    assert not moved["frozen"].any()
+    np.testing.assert_allclose(moved["slow"], 0.5 * moved["plain"][:4], rtol=1e-9)
+    if make is nn.SGD:
+        np.testing.assert_allclose(moved["bias"], 0.1 + 0.1 * 2 * weight_decay, rtol=1e-9)
+
+
+def test_lamb_scales_each_matrix_by_its_own_norm() -> None:
+    """Also matrices that lie side by side."""
+    net = nn.Sequential(nn.Dense(4, bias=False), nn.Dense(3, bias=False)).build(5)
+    net.weights[:20] *= 100
+    before = {name: values.copy() for name, values in net.parameters.items()}
+    lamb = nn.LAMB(0.1, weight_decay=0.0)
+    lamb.update(lamb.init(net.layout), net.weights, np.ones(32, np.float32))
+    for name, values in net.parameters.items():
+        step = np.linalg.norm(values - before[name])
+        assert step == pytest.approx(0.1 * np.linalg.norm(before[name]), rel=1e-4)

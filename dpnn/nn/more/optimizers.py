@@ -2,8 +2,11 @@
 
 from math import sqrt
 
+import numpy as np
+
 from dpnn.nn.core.fields import Rate, Share
 from dpnn.nn.core.optim import Adam, Optimizer, Schedule, State
+from dpnn.nn.core.params import Layout
 from dpnn.nn.kernels import Array, array_module, blocks, spans
 
 
@@ -50,18 +53,25 @@ class LAMB(Adam):
 
     weight_decay: Rate = 0.01
 
+    def init(self, layout: Layout, like: Array | None = None) -> State:
+        """Beside Adam's: where each matrix lies, and its own factor of the weight decay."""
+        state = super().init(layout, like)
+        trained = [e for e in layout.entries if e.momentum is None and len(e.shape) > 1]
+        matrices = [(e.start, e.stop, e.decay) for e in trained]
+        state["matrices"] = np.array(matrices, float).reshape(-1, 3)
+        return state
+
     def update(self, state: State, w: Array, g: Array) -> None:
         rate, xp = self.begin(state, w, g), array_module(w)
         for some in blocks(xp, w.size):
             self.direct(state, g[some], state["m"][some], state["v"][some])
-        for span, factor in spans(state["decays"]):
+        for span, factor in spans(state["matrices"]):
             weights, r = w[span], g[span]
             r += factor * self.weight_decay * weights
             norm, step = sqrt(xp.dot(weights, weights)), sqrt(xp.dot(r, r))
             r *= norm / step if norm and step else 1
         for span, factor in spans(state["rates"]):
-            g[span] *= factor * rate
-        w -= g
+            w[span] -= factor * rate * g[span]
 
 
 class Lion(Optimizer):
