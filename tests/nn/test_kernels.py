@@ -121,6 +121,14 @@ def test_cross_entropy(rows: int, classes: int, smooth: float, seed: int) -> Non
 
 
 @drawn
+@given(st.integers(0, 50), st.sampled_from([0.0, 0.3, 1.0]), SEEDS)
+def test_logistic_error(rows: int, target: float, seed: int) -> None:
+    z, y = 30 * normal(seed, rows), np.full(rows, target)
+    expected = probability.plain_logistic_error(z, y)
+    np.testing.assert_allclose(probability.logistic_error(z, y), expected, rtol=1e-12)
+
+
+@drawn
 @given(st.integers(1, 30), SIZES, ROWS, SEEDS)
 def test_scatter_add(words: int, width: int, rows: int, seed: int) -> None:
     ids = np.random.default_rng(seed).integers(0, words, rows)

@@ -9,10 +9,10 @@ from math import prod
 from types import ModuleType
 from typing import Any, ClassVar
 
-from dpnn.nn.kernels import Array, array_module, cross_entropy, numbered, sigmoid, softmax
+from dpnn.nn.kernels import array_module, cross_entropy, logistic_error, numbered, sigmoid, softmax
 
 from .fields import Rate, Share
-from .layer import Context, matrix
+from .layer import Array, Context, matrix
 from .params import Shape
 from .spec import Spec
 
@@ -131,9 +131,7 @@ class BinaryCrossEntropy(Loss):
         return beyond + xp.log1p(xp.exp(-size))
 
     def derivative(self, z, y, xp):
-        yes = sigmoid(z, xp.empty_like(z))
-        no = sigmoid(-z, xp.empty_like(z))  # 1 - yes would round it away
-        return (1 - y) * yes - y * no
+        return logistic_error(z, y)
 
     def prediction(self, z):
         return sigmoid(z, z.copy())

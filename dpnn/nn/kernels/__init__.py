@@ -8,7 +8,13 @@ from dpnn.nn.kernels.arrays import Array, array_module
 from dpnn.nn.kernels.attention import hide
 from dpnn.nn.kernels.convolution import Grid, convolve, convolve_dw, convolve_dx
 from dpnn.nn.kernels.memory import Buffers, PerThread, blocks, in_blocks, joined, spans
-from dpnn.nn.kernels.probability import cross_entropy, sigmoid, softmax, softmax_backward
+from dpnn.nn.kernels.probability import (
+    cross_entropy,
+    logistic_error,
+    sigmoid,
+    softmax,
+    softmax_backward,
+)
 from dpnn.nn.kernels.products import matmul_transposed
 from dpnn.nn.kernels.random import keep_mask, keyed, orthogonal
 from dpnn.nn.kernels.recurrence import scan, scan_back
@@ -31,6 +37,7 @@ __all__ = [
     "joined",
     "keep_mask",
     "keyed",
+    "logistic_error",
     "matmul_transposed",
     "mean_columns",
     "mean_rows",

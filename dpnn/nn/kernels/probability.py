@@ -57,22 +57,29 @@ def cross_entropy(z: Array, right: Array, smooth: float, dz: Array) -> Array:
     Fills dz = softmax(z) - q. The right class's share is never subtracted from 1, beside which
     what is small would be rounded away.
     """
-    xp, place = array_module(z), (array_module(z).arange(len(right)), right)
-    xp.subtract(z, z.max(axis=1, keepdims=True), out=dz)
-    shifted = dz[place]  # (N,) the right class's logit below the largest
+    xp, e, flat = array_module(z), dz, dz.reshape(-1)
+    place = xp.arange(0, z.size, z.shape[1])
+    place += right  # one index a number: twice as quick as a pair
+    xp.subtract(z, z.max(axis=1, keepdims=True), out=e)
+    shifted = flat[place]  # (N,) the right class's logit below the largest
+    own = xp.exp(shifted)
     if smooth:
-        shifted = (1 - smooth) * shifted + smooth * dz.mean(axis=1)
-    e = xp.exp(dz, out=dz)
-    own = e[place]
-    e[place] = 0
+        shifted = (1 - smooth) * shifted + smooth * e.mean(axis=1)
+    xp.exp(e, out=e)
+    flat[place] = 0
     others = e.sum(axis=1)
     total = others + own
     e /= total[:, None]
-    e[place] = -others / total  # p - 1
+    own -= 1
+    own += others
+    values = xp.log1p(own)
+    values -= shifted
+    others /= total
+    flat[place] = xp.negative(others, out=others)  # p - 1
     if smooth:
         e -= smooth / z.shape[1]
-        e[place] += smooth
-    return xp.log1p(others + (own - 1)) - shifted
+        flat[place] += smooth
+    return values
 
 
 def plain_cross_entropy(z: Array, right: Array, smooth: float, dz: Array) -> Array:
@@ -80,3 +87,21 @@ def plain_cross_entropy(z: Array, right: Array, smooth: float, dz: Array) -> Arr
     p, q = plain_softmax(z), (1 - smooth) * xp.eye(classes)[right] + smooth / classes
     dz[...] = p - q
     return -(q * xp.log(p)).sum(axis=1)
+
+
+def logistic_error(z: Array, y: Array) -> Array:
+    """σ(z) - y as (1 - y) σ(z) - y σ(-z), of one exponential: exact also where they nearly meet."""
+    xp = array_module(z)
+    e = xp.exp(-xp.abs(z))
+    error = xp.maximum(z > 0, e)  # (1 + e) σ(z)
+    error *= 1 - y
+    against = xp.where(z > 0, e, 1)  # (1 + e) σ(-z)
+    against *= y
+    error -= against
+    e += 1
+    error /= e
+    return error
+
+
+def plain_logistic_error(z: Array, y: Array) -> Array:
+    return (1 - y) * plain_sigmoid(z) - y * plain_sigmoid(-z)
