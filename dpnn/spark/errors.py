@@ -20,6 +20,8 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
+from dpnn.spark import folders
+
 
 class SparkFailure(RuntimeError):
     """Why Spark could not run a job: one line, with its cure."""
@@ -167,7 +169,7 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {first} (--debug shows the trace)"
 
 
-_PLAIN = (ValueError, TypeError, OSError, RuntimeError, ModuleNotFoundError)
+_PLAIN = (ValueError, TypeError, OSError, RuntimeError, MemoryError, ModuleNotFoundError)
 
 
 def first_line(error: BaseException) -> str:
@@ -253,7 +255,5 @@ def _cancel(sc: SparkContext) -> None:
 
 def _make_folders(sc: SparkContext) -> None:
     """Spark makes its local folders once: without them no job of the application works again."""
-    from dpnn.spark.folders import make_folders
-
     with suppress(Exception):
-        make_folders(sc)
+        folders.make_folders(sc)

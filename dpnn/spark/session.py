@@ -20,7 +20,7 @@ from py4j.protocol import Py4JError
 from pyspark import RDD, SparkContext, StorageLevel
 from pyspark.sql import SparkSession
 
-from dpnn.spark import errors, shipping
+from dpnn.spark import errors, folders, shipping
 
 _REGISTERING = 2.0  # seconds to wait for executors that still register
 DESCRIPTION = "spark.job.description"  # a job's name in the Spark UI
@@ -225,10 +225,7 @@ class Session:
         Spark offers no such call for single ones. Where its insides are not as expected, all go.
         """
         try:
-            env = self._jvm.java.lang.Class.forName("org.apache.spark.SparkEnv")
-            field = env.getDeclaredField("blockManager")  # py4j cannot list SparkEnv's methods
-            field.setAccessible(True)
-            blocks = field.get(self._context.env()).master()
+            blocks = folders.block_manager(self.sc).master()
             for partition in partitions:
                 blocks.removeBlock(
                     self._jvm.org.apache.spark.storage.RDDBlockId(rdd.id(), partition)

@@ -5,11 +5,16 @@ Driver; needs pyspark.
 
 from __future__ import annotations
 
+import re
+
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from dpnn.spark.errors import first_line
+from dpnn.spark.hadoop import HadoopPath
+
+_GLOB = re.compile(r"[*?\[{]")
 
 
 def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
@@ -18,6 +23,8 @@ def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
     `where` is a SQL condition; Spark pushes it down. Raises FileNotFoundError where nothing lies
     at the path, ValueError where it is not Parquet or the condition does not fit it.
     """
+    if not _GLOB.search(path) and not HadoopPath(path).exists():  # Spark would log a long trace
+        raise FileNotFoundError(f"no such path: {path}")
     try:
         df = spark.read.parquet(path)
     except (PySparkException, Py4JJavaError) as error:
