@@ -189,14 +189,19 @@ def write_json(path: str, content: Any) -> None:
 
 def table(figures: dict[str, Any]) -> str:
     """Figures of an evaluation as a small table, with the confusion matrix where there is one."""
-    rows = [(name, value) for name, value in figures.items() if name != "confusion"]
-    lines = [
-        f"{name:<10} {value:>12,d}" if isinstance(value, int) else f"{name:<10} {value:>12.4f}"
-        for name, value in rows
-    ]
+    rows = {name: value for name, value in figures.items() if name != "confusion"}
+    width = max(map(len, rows))
+    lines = [f"{name:<{width}} {_figure(value)}" for name, value in rows.items()]
     if "confusion" in figures:
         lines += ["", *_confusion(figures["confusion"])]
     return "\n".join(lines)
+
+
+def _figure(value: Any) -> str:
+    """A count, a figure, or one for each class."""
+    if isinstance(value, list):
+        return "".join(f"{one:>12.4f}" for one in value)
+    return f"{value:>12,d}" if isinstance(value, int) else f"{value:>12.4f}"
 
 
 def _confusion(counts: list[list[int]]) -> list[str]:
