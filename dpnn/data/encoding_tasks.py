@@ -117,7 +117,10 @@ def encoded_here(raw: LocalShards, wishes: Wishes, notes: Notes) -> LocalShards:
         pieces = [shard[split].arrays for shard in shards]
         labels = checks.span(np.concatenate([piece["y"] for piece in pieces]))
         facts[split] = replace(fact, layout=layout_of(pieces[0]), labels=labels)
-    return LocalShards(shards, facts, raw.source, encoders)
+    hashes = {
+        split: [row_hashes(shard[split].arrays) for shard in raw.shards] for split in raw.facts
+    }
+    return LocalShards(shards, facts, raw.source, encoders, hashes)
 
 
 def raw_of(arrays: dict[str, np.ndarray], wishes: Wishes) -> Raw:

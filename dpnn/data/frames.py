@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from dpnn.data.columns import Inputs
 from dpnn.data.ingest import ingest
+from dpnn.data.ingest_tasks import HASH
 from dpnn.data.shards import LocalShards
 from dpnn.data.spark_shards import SparkShards
 
@@ -24,13 +25,17 @@ def ingest_local(shards: LocalShards) -> SparkShards:
     names = [name for name, _, _ in shards.facts["train"].layout]
     inputs: Inputs = {n[2:]: _column(n) for n in names if n.startswith("x.")} or "x"
     named = (inputs, "y", "w" if "w" in names else None)
-    return ingest(frames["train"], *named, len(shards.shards), frames.get("validation"))
+    hashed = None if shards.hashes is None else HASH
+    held = frames.get("validation")
+    return ingest(frames["train"], *named, len(shards.shards), held, hashed=hashed)
 
 
 def _frame(shards: LocalShards, split: str) -> DataFrame:
     parts = [shard[split].arrays for shard in shards.shards]
-    table = pa.table({_column(n): _arrow(np.concatenate([p[n] for p in parts])) for n in parts[0]})
-    return SparkSession.builder.getOrCreate().createDataFrame(table)
+    made = {_column(n): _arrow(np.concatenate([p[n] for p in parts])) for n in parts[0]}
+    if shards.hashes is not None:
+        made[HASH] = pa.array(np.concatenate(shards.hashes[split]).view(np.int64))
+    return SparkSession.builder.getOrCreate().createDataFrame(pa.table(made))
 
 
 def _column(name: str) -> str:

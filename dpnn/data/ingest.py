@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark import RDD, TaskContext
 from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
 
 from dpnn.data import ingest_tasks
 from dpnn.data.arrow import Spec
@@ -38,11 +39,15 @@ from dpnn.spark.shuffles import remove_shuffles
 
 @dataclass(frozen=True)
 class Source:
-    """Rows to read, and which split each of them is for."""
+    """Rows to read, and which split each of them is for.
+
+    hashed  the last column is the rows' hashes
+    """
 
     frame: DataFrame
     spec: Spec
     rule: Rule
+    hashed: bool = False
 
 
 def ingest(
@@ -53,12 +58,14 @@ def ingest(
     num_shards: int | None = None,
     validation: Any = None,
     show: bool = False,
+    hashed: str | None = None,
 ) -> SparkShards:
     """Driver. Read a DataFrame once and lay its rows down as shards on the executors' disks.
 
     num_shards  as many as the cluster has slots unless given
     validation  the name of a boolean column, a share of the rows, or a second DataFrame
     show        how far it is, on a terminal
+    hashed      a column of row hashes, where the columns' own are not what places a row
 
     Raises DataError for rows that cannot be trained on.
     """
@@ -66,7 +73,7 @@ def ingest(
     num_shards = session.expected_slots() if num_shards is None else num_shards
     if num_shards < 1:
         raise ValueError(f"num_shards is {num_shards}: it must be at least 1")
-    sources = _sources(df, validation, columns_of=(inputs, label, weight))
+    sources = _sources(df, validation, columns_of=(inputs, label, weight), hashed=hashed)
     session.ship()
     run = uuid.uuid4().hex[:12]
     cached: RDD | None = None
@@ -93,20 +100,26 @@ def ingest(
         raise
 
 
-def _sources(df: DataFrame, validation: Any, columns_of: tuple[Any, ...]) -> list[Source]:
+def _sources(
+    df: DataFrame, validation: Any, columns_of: tuple[Any, ...], hashed: str | None
+) -> list[Source]:
     """One source, or two where validation rows have a DataFrame of their own."""
     columns, spec = choose(df, *columns_of)
+    if hashed is not None:
+        columns.append(F.col(hashed))
     if validation is None:
-        return [Source(df.select(*columns), spec, Whole())]
+        return [Source(df.select(*columns), spec, Whole(), hashed is not None)]
     if isinstance(validation, str):
         flag = indicator(df, validation).alias("held")
         return [Source(df.select(*columns, flag), spec, ByColumn(validation))]
     if isinstance(validation, float):
         return [Source(df.select(*columns), spec, ByContent(validation))]
-    first = Source(df.select(*columns), spec, Whole("train", "training: "))
+    first = Source(df.select(*columns), spec, Whole("train", "training: "), hashed is not None)
     columns, spec = choose(validation, *columns_of)
+    if hashed is not None:
+        columns.append(F.col(hashed))
     rule = Whole("validation", "validation: ")
-    return [first, Source(validation.select(*columns), spec, rule)]
+    return [first, Source(validation.select(*columns), spec, rule, hashed is not None)]
 
 
 def _clear(session: Session, cached: RDD, run: str, facts: list[dict]) -> None:
@@ -140,7 +153,13 @@ def _lay_down(sources: Sequence[Source], run: str, num_shards: int) -> RDD:
 
 
 def _pieces(source: Source, num_shards: int) -> DataFrame:
-    task = partial(ingest_tasks.split, spec=source.spec, rule=source.rule, num_shards=num_shards)
+    task = partial(
+        ingest_tasks.split,
+        spec=source.spec,
+        rule=source.rule,
+        num_shards=num_shards,
+        hashed=source.hashed,
+    )
 
     def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return task(batches)

@@ -87,12 +87,17 @@ class Shards(Protocol):
 
 @dataclass
 class LocalShards:
-    """Shards in this process."""
+    """Shards in this process.
+
+    hashes  of each split's rows, by shard, where they are not those of the arrays: rows that were
+            encoded lie where their raw columns put them
+    """
 
     shards: list[Shard]
     facts: dict[str, Facts]
     source: dict[str, Any]
     encoders: Encoders | None = None
+    hashes: dict[str, list[np.ndarray]] | None = None
 
     def close(self) -> None:
         """Nothing: memory goes with the last who looks at it."""

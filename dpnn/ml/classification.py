@@ -13,10 +13,11 @@ from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from dpnn import nn
+from dpnn import nn, recipes
 from dpnn.data.dataset import Dataset
 from dpnn.ml.estimator import NetworkEstimator, label_counts
 from dpnn.ml.models import NetworkModel
+from dpnn.models.outputs import raw
 from dpnn.training.result import Result
 
 
@@ -73,14 +74,14 @@ class NeuralNetworkClassifier(
         count = int(max(span[1] for span in spans if span is not None)) + 1
         return [str(k) for k in range(count)]
 
-    def _task(self, data: Dataset) -> dict[str, Any]:
+    def _task(self, data: Dataset) -> tuple[recipes.Task, int]:
         classes = self._classes(data)
         if len(classes) < 2:
             raise ValueError(
                 f"column {self.getLabelCol()!r} has one class alone, {classes[0]!r}: nothing can "
                 "be learned of it"
             )
-        return {"task": "classes", "outputs": len(classes)}
+        return "classes", len(classes)
 
     def _loss(self, data: Dataset) -> nn.Loss:
         return nn.SoftmaxCrossEntropy()
@@ -134,7 +135,7 @@ class NeuralNetworkClassificationModel(
         return float(self._chosen(self.predictProbability(value).toArray()))
 
     def predictRaw(self, value: Any) -> Any:
-        return self._vector(np.log(np.maximum(self.predictProbability(value).toArray(), 1e-300)))
+        return self._vector(raw(self.trained.loss, self.trained.predict(self._table(value))))
 
     def predictProbability(self, value: Any) -> Any:
         return self._vector(self.trained.predict_probability(self._table(value)))

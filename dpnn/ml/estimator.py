@@ -121,7 +121,7 @@ class NetworkEstimator(NetworkParams):
         if self.isDefined(self.network):
             network = nn.from_spec(json.loads(self.getNetwork()))
             return {"model": network, "loss": self._loss(data), "optimizer": nn.Adam()}
-        facts = self._facts_of(data)
+        facts = recipes.Facts.of(data, *self._task(data))
         if self.isDefined(self.layers):
             return recipes.mlp(facts, tuple(self.getLayers()))
         makers: dict[str, Callable[..., dict[str, Any]]] = {
@@ -134,21 +134,8 @@ class NetworkEstimator(NetworkParams):
             raise ValueError(f"recipe: no {name!r}{nn.nearest(name, makers)}")
         return makers[name](facts)
 
-    def _facts_of(self, data: Dataset) -> recipes.Facts:
-        """What a recipe has to know."""
-        encoders = data.encoders
-        assert encoders is not None
-        return recipes.Facts(
-            rows=data.rows["train"],
-            numbers=len(encoders.number_names),
-            places=len(encoders.numbers),
-            bins=max((len(e.edges) - 1 for e in encoders.numbers), default=1) or 1,
-            sizes=tuple(encoders.sizes.values()),
-            **self._task(data),
-        )
-
-    def _task(self, data: Dataset) -> dict[str, Any]:
-        """task, outputs, center and scale of `recipes.Facts`."""
+    def _task(self, data: Dataset) -> tuple[recipes.Task, int]:
+        """What the label is, and how many outputs it takes."""
         raise NotImplementedError
 
     def _loss(self, data: Dataset) -> nn.Loss:

@@ -9,7 +9,7 @@ from pyspark.ml.regression import RegressionModel, Regressor
 from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
 from pyspark.sql import DataFrame
 
-from dpnn import nn
+from dpnn import nn, recipes
 from dpnn.data.dataset import Dataset
 from dpnn.ml.estimator import NetworkEstimator
 from dpnn.ml.models import NetworkModel
@@ -33,10 +33,8 @@ class NeuralNetworkRegressor(
     def setParams(self, **params: Any) -> Self:
         return self._set(**self._input_kwargs)
 
-    def _task(self, data: Dataset) -> dict[str, Any]:
-        encoders = data.encoders
-        assert encoders is not None
-        return {"task": "values", "center": encoders.center, "scale": encoders.deviation}
+    def _task(self, data: Dataset) -> tuple[recipes.Task, int]:
+        return "values", 1
 
     def _loss(self, data: Dataset) -> nn.Loss:
         return nn.MeanSquaredError()

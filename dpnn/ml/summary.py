@@ -8,10 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """objectiveHistory    the training loss before the first epoch's end and after each
-    validationHistory   {metric: a value an epoch} of the validation rows; empty without any
-    totalIterations     epochs (of L-BFGS iterations) that were trained
-    bestEpoch           whose weights the model has
+    """The figures of each epoch.
+
+    objectiveHistory   the training loss
+    validationHistory  {metric: values} of the validation rows; empty without any
+    totalIterations    how many epochs, of L-BFGS iterations, there were
+    bestEpoch          whose weights the model has
     """
 
     history: dict[str, list[Any]]

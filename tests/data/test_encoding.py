@@ -78,6 +78,12 @@ def test_the_same_bits_on_every_engine(frame, here, engine):
     np.testing.assert_array_equal(result.model.weights, here[1].model.weights)
 
 
+def test_a_table_has_the_same_bits_on_an_engine_of_spark(spark_session, here):
+    with Dataset(TABLE, WISHES, "y", validation="held", num_shards=2) as data:
+        result = trainer("job").fit(data)
+    np.testing.assert_array_equal(result.model.weights, here[1].model.weights)
+
+
 def test_the_same_score_on_every_way(frame, here, tmp_path):
     strange = TABLE.set_column(2, "job", pa.array(["never seen", None] * (ROWS // 2)))
     model = here[1].model

@@ -97,6 +97,9 @@ def test_one_row(table, model):
     expected = model.transform(table.limit(1)).first()
     assert model.predict(value) == expected.prediction
     np.testing.assert_allclose(
+        model.predictRaw(value).toArray(), expected.rawPrediction.toArray(), rtol=1e-5
+    )
+    np.testing.assert_allclose(
         model.predictProbability(value).toArray(), expected.probability.toArray(), rtol=1e-6
     )
 

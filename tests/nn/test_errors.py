@@ -293,3 +293,18 @@ def test_a_gpu_without_cupy() -> None:
 def test_unknown_names() -> None:
     with pytest.raises(AttributeError, match="did you mean 'Dense'"):
         _ = nn.Dens
+
+
+def test_a_loss_without_a_derivative_says_so() -> None:
+    """It would fill the gradient with NaN: one that still names it otherwise is told."""
+
+    class Old(nn.Loss):
+        def value(self, z, y, xp):
+            return xp.abs(z - y)
+
+        def slope(self, z, y, xp):
+            return xp.sign(z - y)
+
+    net, x = nn.Dense(1).build((2,)), np.ones((3, 2), np.float32)
+    with pytest.raises(NotImplementedError, match=r"Old has no method derivative\(z, y, xp\)"):
+        net.loss_and_gradients(x, np.ones((3, 1), np.float32), Old())

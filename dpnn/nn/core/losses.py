@@ -35,9 +35,11 @@ class Loss(Spec, base=True):
 
     def value(self, z: Array, y: Array, xp: ModuleType) -> Array:
         """The loss of each number."""
+        raise NotImplementedError(f"{type(self).__name__} has no method value(z, y, xp)")
 
     def derivative(self, z: Array, y: Array, xp: ModuleType) -> Array:
         """d value / dz."""
+        raise NotImplementedError(f"{type(self).__name__} has no method derivative(z, y, xp)")
 
     def joint(self, z: Array) -> Array:
         """The outputs that are judged: z, or what an ensemble's members say together."""
