@@ -65,7 +65,7 @@ def test_tree_over_eight_hosts():
 
 def test_two_tasks_share_each_of_three_hosts(monkeypatch):
     """Leaders sum their host's slots; the driver is on none of these hosts."""
-    monkeypatch.setattr("dpnn.engines.resident.generation.host_key", lambda: "elsewhere")
+    monkeypatch.setattr("dpnn.engines.resident.formation.host_key", lambda: "elsewhere")
     with Crew(70_001, [[s] for s in range(6)], fan_in=2) as crew:
         first = crew.assemble
         names = ["a", "a", "b", "b", "c", "c"]

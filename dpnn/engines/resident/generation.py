@@ -1,7 +1,11 @@
-"""Driver. One generation: an arrangement of the present tasks, its memory and its links.
+"""Driver. One generation: an arrangement of the present tasks, its memory, and its steps.
 
-Made when all places are taken, thrown away when anybody is lost. Its slots are memory of its own,
-so a task that was given up but still runs can't write into what counts.
+Made when all places are taken (`formation`), thrown away when anybody is lost. Its slots are
+memory of its own, so a task that was given up but still runs can't write into what counts.
+
+A step is three short phases, each begun by a frame to every task and ended by its answer: STEP
+(weights, forward, backward), REDUCE (tasks of a host add slices of its slots; large vectors only),
+GATHER (hosts add up along the tree; only where there are other hosts).
 """
 
 from __future__ import annotations
@@ -14,16 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from dpnn.engines.protocol import Costs, Plan, ShardError, Sums
 from dpnn.engines.resident import links, tree
-from dpnn.engines.resident.arena import Arena, host_key
-from dpnn.engines.resident.member import ticket
+from dpnn.engines.resident.arena import Arena
 from dpnn.engines.resident.roster import Lost, Roster, Seat
-from dpnn.engines.resident.wire import BODY_LIMIT, Frame, Op, cores, limit
+from dpnn.engines.resident.wire import Frame, Op, cores
 
 SPREAD = 1 << 16  # floats from which the tasks of a host add their slices of the slots in parallel
 SPIN = 0.0003  # seconds that the driver looks out for answers that came as quickly last time
 ANSWERS = (Op.READY, Op.WEIGHTS, Op.DONE, Op.FAILED)
-JOINING = 30.0  # seconds that taking up the places may last
 
 
 class Generation:
@@ -33,37 +36,140 @@ class Generation:
         self,
         roster: Roster,
         number: int,
+        seats: list[Seat],
+        groups: list[tree.Group],
         weights: Arena,
-        num_shards: int,
-        fan_in: int,
-        patience: float,
+        tails: Tails,
     ) -> None:
         self.roster = roster
         self.number = number
         self.lost = roster.lost
-        self.seats = [roster.seats[place] for place in range(roster.places)]
+        self.seats = seats
+        self.groups = groups
         self.size = weights.rows.shape[1]
-        self._weights = weights
+        self.slots = Arena.create(groups[0].rows, self.size)
+        self._weights = weights.rows[0]
+        self._tails = tails
         self._took: dict[Op, float] = {}  # how long the answers took last time
-        self._check(num_shards)
-        schedules = [tree.schedule(seat.shards, num_shards) for seat in self.seats]
-        keys = [seat.key if seat.shares else seat.place for seat in self.seats]
-        self.groups = tree.arrange(schedules, keys, host_key(), num_shards, fan_in)
-        self.home = [self.seats[place] for place in self.groups[0].members]
-        self.leaders = [self.seats[group.members[0]] for group in self.groups[1:]]
-        self.spreads = [len(g.members) > 1 and self.size >= SPREAD for g in self.groups]
-        self.tails = Tails(schedules, num_shards)
-        for place, seat in enumerate(self.seats):  # a tail may be long: the moments of many columns
-            seat.channel.body_limit = BODY_LIMIT + 8 * self.tails.counts[place] * max(seat.tails)
-        self.slots = Arena.create(self.groups[0].rows, self.size)
-        self._join(self._prepare(patience), min(JOINING, patience))
-        self._link(patience)
+        self._home = [seats[place] for place in groups[0].members]
+        self._leaders = [seats[group.members[0]] for group in groups[1:]]
+        self._followers = {
+            seats[group.members[0]]: [seats[place] for place in group.members[1:]]
+            for group in groups[1:]
+        }
+        self._spread = [seats[p] for group in groups if self.spreads(group) for p in group.members]
+        self._vectors = sum(1 + len(group.up) for group in groups[1:])  # over links, in a step
+
+    def spreads(self, group: tree.Group) -> bool:
+        """Do the group's tasks add up their slots in parallel?"""
+        return len(group.members) > 1 and self.size >= SPREAD
+
+    def link(self, sockets: list[socket.socket]) -> None:
+        """Take the driver's own links, in the order of the tree."""
+        group = self.groups[0]
+        own = [self.slots.rows[row] for row in group.own]
+        counts = [len(self.groups[child].up) for child in group.children]
+        [(_, row)] = group.up
+        self._total = own[row] if row < len(own) else np.empty(self.size, np.float32)
+        target = None if row < len(own) else (row, self._total)
+        below = list(zip(sockets, counts, strict=True))
+        self._below = sockets
+        self._adder = links.Gather(self.size, own, below, group.gather, target)
 
     def close(self) -> None:
         self.roster.drop_links()
         self.slots.close()
 
-    def send(self, seats: Iterable[Seat], op: Op, plan: Any = (0, 0, 0, 0, 0)) -> None:
+    def step(self, plan: Plan, patience: float, costs: Costs) -> Sums:
+        """The canonical sum, in memory that the next step overwrites.
+
+        patience  seconds that a task may stay silent
+
+        Raises Lost when the step has to be done again by another generation, ShardError when a
+        shard's data or weights don't allow it.
+        """
+        if self.lost != self.roster.lost:
+            raise Lost("a task is gone")
+        try:
+            start = time.perf_counter()
+            tail, seconds = self._compute(plan, patience)
+            computed = time.perf_counter()
+            if not plan.kind.gradient:
+                return Sums(None, tail)
+            self._add(patience)
+        except Lost:
+            raise
+        except OSError as error:
+            raise Lost(f"a link of the driver broke: {error}") from error
+        self._note(costs, seconds, computed - start, time.perf_counter() - computed)
+        return Sums(self._total, tail)
+
+    def _compute(self, plan: Plan, patience: float) -> tuple[np.ndarray, list[list[float]]]:
+        """STEP. The summed tail, and the seconds of each shard by seat."""
+        failures: dict[int, tuple[str, str]] = {}
+        seconds: list[list[float]] = [[] for _ in self.seats]
+
+        def take(seat: Seat, frame: Frame) -> bool:
+            if frame.op == Op.WEIGHTS:
+                self._send(self._followers[seat], Op.STEP, plan)
+                return False
+            if frame.op == Op.FAILED:
+                line, trace = json.loads(frame.body)
+                failures[frame.numbers[0]] = str(line), str(trace)
+                return True
+            rows, k = self._tails.counts[seat.place], seat.tails[plan.kind]
+            numbers = np.frombuffer(frame.body)
+            self._tails.put(seat.place, numbers[: rows * k].reshape(rows, k))
+            seconds[seat.place] = numbers[rows * k :].tolist()
+            if len(seconds[seat.place]) != len(seat.shards):
+                raise ValueError(f"{len(seconds[seat.place])} times of {len(seat.shards)} shards")
+            return True
+
+        self._send(self._home, Op.STEP, plan)
+        if self._leaders:
+            self._send(self._leaders, Op.STEP, plan)
+            links.spread(self._weights, self._below)
+        self.collect(self.seats, take, patience, Op.STEP)
+        if failures:
+            line, trace = failures[min(failures)]
+            error = ShardError(line)
+            if trace:
+                error.add_note(f"\nIn the task:\n{trace}")
+            raise error
+        return self._tails.total(), seconds
+
+    def _add(self, patience: float) -> None:
+        """REDUCE and GATHER: the sum of all slots comes to lie in `_total`."""
+        done: Callable[[Seat, Frame], bool] = lambda seat, frame: True  # noqa: E731
+        self._send(self._spread, Op.REDUCE)
+        self.collect(self._spread, done, patience, Op.REDUCE)
+        self._send(self._leaders, Op.GATHER)
+        if not self.spreads(self.groups[0]):
+            links.add(self.slots.rows, self.groups[0].adds, 0, self.size)
+        if self._leaders:
+            self._adder.run()
+            self.collect(self._leaders, done, patience, Op.GATHER)
+
+    def _note(
+        self, costs: Costs, seconds: list[list[float]], computing: float, adding: float
+    ) -> None:
+        frames = 0
+        for seat, times in zip(self.seats, seconds, strict=True):
+            for shard, elapsed in zip(seat.shards, times, strict=True):
+                costs.seconds[shard] = costs.seconds.get(shard, 0.0) + elapsed
+                costs.hosts[shard] = seat.host
+            frames += seat.channel.bytes
+            seat.channel.bytes = 0
+        totals = [sum(times) for times in seconds]
+        slowest, mean = max(totals), sum(totals) / len(totals)
+        costs.steps += 1
+        costs.compute += mean
+        costs.wait += slowest - mean
+        costs.send += max(0.0, computing - slowest)
+        costs.sum += adding
+        costs.bytes += 4 * self.size * self._vectors + frames
+
+    def _send(self, seats: Iterable[Seat], op: Op, plan: Any = (0, 0, 0, 0, 0)) -> None:
         kind, *numbers = plan
         frame = Frame(op, self.number, tuple(numbers), kind=int(kind))
         for seat in seats:
@@ -74,7 +180,7 @@ class Generation:
         waiting: Iterable[Seat],
         take: Callable[[Seat, Frame], bool],
         patience: float,
-        op: Op = Op.JOIN,
+        op: Op,
     ) -> None:
         """Wait until `take` has said of every seat's frames that this was the last one.
 
@@ -113,104 +219,6 @@ class Generation:
                 names = ", ".join(f"{s.place} on {s.host}" for s in missing)
                 raise Lost(f"no answer from task {names} in {patience:.0f} s")
         self._took[op] = time.monotonic() - began
-
-    def children(self) -> list[socket.socket]:
-        """The links of the driver, in the order of the tree."""
-        places = [self.groups[child].members[0] for child in self.groups[0].children]
-        return [self.roster.links[self.number, place] for place in places]
-
-    def _check(self, num_shards: int) -> None:
-        for seat in self.seats:
-            if seat.shards and max(seat.shards) >= num_shards:
-                self.roster.lose(seat)
-                raise Lost(f"task {seat.place} speaks of a shard {max(seat.shards)}")
-            if seat.size != self.size:
-                raise ValueError(
-                    f"task {seat.place} on {seat.host} has a flat vector of {seat.size}, the "
-                    f"driver of {self.size}: do both run the same dpnn and the same model?"
-                )
-
-    def _prepare(self, patience: float) -> dict[int, dict[str, Any]]:
-        """Everybody leaves the last generation; leaders make their host's memory and doors.
-
-        Somebody may still compute a step that nobody waits for any more: hence the patience.
-        Returns what the leaders say, by group.
-        """
-        said: dict[int, dict[str, Any]] = {}
-        index = {self.seats[group.members[0]]: i for i, group in enumerate(self.groups) if i}
-        for seat in self.seats:
-            group = self.groups[index.get(seat, 0)]
-            wanted = {"leads": seat in index, "rows": group.rows, "door": bool(group.children)}
-            body = json.dumps(wanted).encode()
-            self.roster.send(seat, Frame(Op.PREPARE, self.number, body=body))
-
-        def take(seat: Seat, frame: Frame) -> bool:
-            if seat in index:
-                made = json.loads(frame.body)
-                said[index[seat]] = {key: made[key] for key in ("weights", "slots", "door")}
-            return True
-
-        self.collect(self.seats, take, patience)
-        return said
-
-    def _join(self, said: dict[int, dict[str, Any]], patience: float) -> None:
-        for i, group in enumerate(self.groups):
-            for order, place in enumerate(group.members):
-                body = self._seat(i, group, order, said)
-                frame = Frame(Op.JOIN, self.number, body=json.dumps(body).encode())
-                self.roster.send(self.seats[place], frame)
-        self.collect(self.seats, lambda seat, frame: True, patience)
-
-    def _seat(
-        self, i: int, group: tree.Group, order: int, said: dict[int, dict[str, Any]]
-    ) -> dict[str, Any]:
-        home = {"weights": ticket(self._weights), "slots": ticket(self.slots)}
-        count = len(group.members)
-        cuts = [self.size * k // count // 16 * 16 for k in range(count)] + [self.size]
-        seat: dict[str, Any] = {
-            **{key: (said[i] if i else home)[key] for key in ("weights", "slots")},
-            "tasks": count,
-            "rows": group.rows,
-            "first": group.slots[order],
-            "adds": group.adds,
-            "slice": (cuts[order], cuts[order + 1]),
-            "leads": bool(i) and order == 0,
-        }
-        if seat["leads"]:
-            seat |= {
-                "parent": said[group.parent]["door"] if group.parent else self.roster.address,
-                "children": [
-                    (self.groups[c].members[0], len(self.groups[c].up)) for c in group.children
-                ],
-                "own": group.own,
-                "gather": group.gather,
-                "up": [row for _, row in group.up],
-                "others": count > 1,
-                "spread": self.spreads[i],
-            }
-        return seat
-
-    def _link(self, patience: float) -> None:
-        """The driver's end of the tree: its links, and where the root's sum comes to lie."""
-        group = self.groups[0]
-        wanted = {(self.number, self.groups[c].members[0]) for c in group.children}
-        end = time.monotonic() + JOINING
-        while not wanted <= self.roster.links.keys():
-            for _ in self.roster.frames(0.1):
-                pass
-            if self.roster.lost != self.lost or time.monotonic() > end:
-                raise Lost("a host has not linked up with the driver")
-        own = [self.slots.rows[row] for row in group.own]
-        counts = [len(self.groups[child].up) for child in group.children]
-        [(_, row)] = group.up
-        self.total = own[row] if row < len(own) else np.empty(self.size, np.float32)
-        target = None if row < len(own) else (row, self.total)
-        sockets = self.children()
-        for sock in sockets:
-            limit(sock, patience)
-        self.adder = links.Gather(
-            self.size, own, list(zip(sockets, counts, strict=True)), group.gather, target
-        )
 
 
 class Tails:

@@ -1,25 +1,21 @@
 """Driver. The root of the exchange: weights go out, tasks compute, sums come in. Knows no Spark.
 
-A step is three short phases, each begun by a frame to every task and ended by its answer: STEP
-(weights, forward, backward), REDUCE (tasks of a host add slices of its slots; large vectors only),
-GATHER (hosts add up along the tree; only where there are other hosts). Weights are untouched until
-all is in, and a shard's sums hang on nothing but the plan: a broken step is simply done again.
+Weights are untouched until all sums are in, and a shard's sums depend on nothing but the plan: a
+broken step is simply done again, by the generation that forms next.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 
 import numpy as np
 
 from dpnn.engines.protocol import Costs, EngineUnavailable, Plan, ShardError, Sums
-from dpnn.engines.resident import links
 from dpnn.engines.resident.arena import Arena
+from dpnn.engines.resident.formation import form
 from dpnn.engines.resident.generation import Generation
-from dpnn.engines.resident.roster import Lost, Roster, Seat
-from dpnn.engines.resident.wire import Frame, Op
+from dpnn.engines.resident.roster import Lost, Roster
 
 ATTEMPTS = 20  # of one step: tasks may die faster than they come back
 
@@ -61,8 +57,11 @@ class Root:
             try:
                 if self._generation is None:
                     assemble()
-                    self._form(self._limit(plan))
-                return self._exchange(plan)
+                    self._generation = self._form(self._limit(plan))
+                began = time.monotonic()
+                sums = self._generation.step(plan, self._limit(plan), self.costs)
+                self._slowest = max(self._slowest, time.monotonic() - began)
+                return sums
             except Lost as error:
                 self._disband()
                 reason = error.with_traceback(None)  # it would keep the memory of the generation
@@ -87,10 +86,10 @@ class Root:
         patience = max(self._patience, 20 * self._slowest)
         return patience if plan.kind.gradient else 10 * patience
 
-    def _form(self, patience: float) -> None:
+    def _form(self, patience: float) -> Generation:
         assert self._weights is not None
         self._number += 1
-        self._generation = Generation(
+        return form(
             self.roster, self._number, self._weights, self._num_shards, self._fan_in, patience
         )
 
@@ -99,106 +98,3 @@ class Root:
         if self._generation is not None:
             self._generation.close()
         self._generation = None
-
-    def _exchange(self, plan: Plan) -> Sums:
-        now = self._generation
-        assert now is not None
-        if now.lost != self.roster.lost:
-            raise Lost("a task is gone")
-        try:
-            start = time.perf_counter()
-            tail, slowest, mean = self._compute(now, plan)
-            computed = time.perf_counter()
-            if plan.kind.gradient:
-                self._add(now)
-        except Lost:
-            raise
-        except OSError as error:
-            raise Lost(f"a link of the driver broke: {error}") from error
-        if not plan.kind.gradient:
-            return Sums(None, tail)
-        costs = self.costs
-        costs.steps += 1
-        costs.compute += mean
-        costs.wait += slowest - mean
-        costs.send += max(0.0, computed - start - slowest)
-        costs.sum += time.perf_counter() - computed
-        costs.bytes += self._traffic(now)
-        return Sums(now.total, tail)
-
-    def _compute(self, now: Generation, plan: Plan) -> tuple[np.ndarray, float, float]:
-        """STEP. The summed tail, and the seconds of the slowest task and of the mean."""
-        failures: dict[int, tuple[str, str]] = {}
-        seconds = [0.0] * len(now.seats)
-        tails = now.tails
-        followers = {
-            now.seats[group.members[0]]: [now.seats[place] for place in group.members[1:]]
-            for group in now.groups[1:]
-        }
-
-        def take(seat: Seat, frame: Frame) -> bool:
-            if frame.op == Op.WEIGHTS:
-                now.send(followers[seat], Op.STEP, plan)
-                return False
-            if frame.op == Op.FAILED:
-                line, trace = json.loads(frame.body)
-                failures[frame.numbers[0]] = str(line), str(trace)
-                return True
-            rows, k = tails.counts[seat.place], seat.tails[plan.kind]
-            numbers = np.frombuffer(frame.body)
-            tails.put(seat.place, numbers[: rows * k].reshape(rows, k))
-            seconds[seat.place] = self._note(seat, plan, numbers[rows * k :].tolist())
-            return True
-
-        began = time.monotonic()
-        now.send(now.home, Op.STEP, plan)
-        if now.leaders:
-            now.send(now.leaders, Op.STEP, plan)
-            links.spread(self._shared(), now.children())
-        now.collect(now.seats, take, self._limit(plan), Op.STEP)
-        self._slowest = max(self._slowest, time.monotonic() - began)
-        if failures:
-            line, trace = failures[min(failures)]
-            error = ShardError(line)
-            if trace:
-                error.add_note(f"\nIn the task:\n{trace}")
-            raise error
-        return tails.total(), max(seconds), sum(seconds) / len(seconds)
-
-    def _add(self, now: Generation) -> None:
-        """REDUCE and GATHER: the sum of all slots comes to lie in `now.total`."""
-        done: Callable[[Seat, Frame], bool] = lambda seat, frame: True  # noqa: E731
-        spread = [
-            now.seats[place]
-            for group, spreads in zip(now.groups, now.spreads, strict=True)
-            if spreads
-            for place in group.members
-        ]
-        now.send(spread, Op.REDUCE)
-        now.collect(spread, done, self._patience, Op.REDUCE)
-        if now.leaders:
-            now.send(now.leaders, Op.GATHER)
-        if not now.spreads[0]:
-            links.add(now.slots.rows, now.groups[0].adds, 0, now.size)
-        if now.leaders:
-            now.adder.run()
-            now.collect(now.leaders, done, self._patience, Op.GATHER)
-
-    def _note(self, seat: Seat, plan: Plan, seconds: list[float]) -> float:
-        if plan.kind.gradient:
-            for shard, elapsed in zip(seat.shards, seconds, strict=True):
-                self.costs.seconds[shard] = self.costs.seconds.get(shard, 0.0) + elapsed
-                self.costs.hosts[shard] = seat.host
-        return sum(seconds)
-
-    def _shared(self) -> np.ndarray:
-        assert self._weights is not None
-        return self._weights.rows[0]
-
-    def _traffic(self, now: Generation) -> int:
-        """Bytes that crossed sockets in a step: vectors over links, frames and small sums."""
-        vectors = sum(1 + len(group.up) for group in now.groups[1:])
-        frames = sum(seat.channel.bytes for seat in now.seats)
-        for seat in now.seats:
-            seat.channel.bytes = 0
-        return 4 * now.size * vectors + frames
