@@ -79,6 +79,11 @@ def stages() -> list[Any]:
     return [info for info in found if info is not None]
 
 
+def busy_slots() -> int:
+    """How many tasks are at work."""
+    return sum(stage.numActiveTasks for stage in stages())
+
+
 def is_waiting(stages: Iterable[Any]) -> bool:
     """Whether one of them has tasks to do and none at work."""
     return any(s.numActiveTasks == 0 and s.numCompletedTasks < s.numTasks for s in stages)

@@ -137,7 +137,8 @@ class Fit:
         """The steps that are left of an epoch; all but its figures is left open by a stop."""
         state, steps, first = self.state, self.steps, self.state.step
         listened = self.watchers.wants(StepDone)
-        self.runner.begin_epoch()
+        if self.runner.begin_epoch():
+            self._choose(state.epoch, state.step)
         start = perf_counter()
         while state.step < steps:
             tail = self._train(epoch, state.step)

@@ -11,11 +11,14 @@ from dpnn.data.dataset import Dataset
 from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import Costs, Engine, EngineUnavailable, Plan, Sums
 from dpnn.engines.worker import Program
-from dpnn.spark.waiting import Waiting
+from dpnn.spark.waiting import Waiting, busy_slots
 
 
 class Runner:
     """Holds the engine of a fit. `changed(plan)` is called when another one has taken over.
+
+    With "auto", an engine that had to give way because other work held the cluster's slots comes
+    back at the first epoch that finds them free.
 
     engine, reason  which one, and why
     seconds         how long its steps have taken, all together
@@ -32,6 +35,7 @@ class Runner:
     ) -> None:
         self._program, self._dataset, self._changed = program, dataset, changed
         self._waiting = waiting
+        self._asked, self._crowded_out = name, False
         self.seconds = self.updating = 0.0
         self._engine: Engine
         self._open(name)
@@ -50,6 +54,7 @@ class Runner:
             return self._engine.step(weights, plan)
         except EngineUnavailable as error:
             self._engine.close()
+            self._crowded_out = self._asked == "auto" and busy_slots() > 0
             self._open("job")
             self.reason = f"{error}; going on with the job engine"
             self._changed(plan)
@@ -63,8 +68,15 @@ class Runner:
         """Of the steps since `begin_epoch`."""
         return self._engine.costs
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self) -> bool:
+        """Whether another engine than before goes on from here."""
+        comes_back = self._crowded_out and busy_slots() == 0
+        if comes_back:
+            self._crowded_out = False
+            self._engine.close()
+            self._open(self._asked)
         self._engine.costs, self.updating = Costs(), 0.0
+        return comes_back
 
     def close(self) -> None:
         self._engine.close()

@@ -22,12 +22,12 @@ class Lame(LocalEngine):
         return super().step(weights, plan)
 
 
-def fit(*callbacks):
+def fit(*callbacks, epochs=3):
     trainer = Trainer(
         nn.Sequential(nn.Dense(8), nn.Dropout(0.2), nn.Dense(2)),
         nn.SoftmaxCrossEntropy(),
         batch_size=25,
-        epochs=3,
+        epochs=epochs,
         callbacks=callbacks,
         progress=False,
     )
@@ -62,6 +62,27 @@ def test_the_fall_back_repeats_the_step_and_is_told(monkeypatch):
     assert (result.engine, result.history["engine"]) == ("job", ["resident", "job", "job"])
     assert np.array_equal(result.model.weights, expected.model.weights)
     assert "job from epoch 2 step 3 on: 2 of 3 tasks came" in repr(result)
+
+
+def test_an_engine_that_was_crowded_out_comes_back(monkeypatch):
+    """Another fit holds the slots until epoch 3 has begun."""
+    opened = []
+
+    def open_engine(name, program, data):
+        opened.append(name)
+        lame = len(opened) == 1
+        engine = (Lame if lame else LocalEngine)(program, data.local().shards)
+        return engine, "job" if name == "job" else "resident", f"opened as {name}"
+
+    busy = iter([2, 2, 0])
+    expected = fit()
+    monkeypatch.setattr(runner, "open_engine", open_engine)
+    monkeypatch.setattr(runner, "busy_slots", lambda: next(busy))
+    result = fit(epochs=4)
+    assert opened == ["auto", "job", "auto"]
+    assert [choice.engine for choice in result.engines] == ["resident", "job", "resident"]
+    assert [tuple(choice[2:]) for choice in result.engines] == [(0, 0), (1, 2), (3, 0)]
+    assert result.history["loss"][:3] == expected.history["loss"]
 
 
 def test_the_second_engine_is_closed_where_it_cannot_go_on_either(monkeypatch):
