@@ -78,7 +78,7 @@ def burn(cluster, *arguments):
 
 @pytest.mark.parametrize("cluster", [(2, {})], indirect=True)
 def test_kills_one_after_the_other(cluster):
-    burn(cluster, "job/3/worker+executor", "resident/3/worker+executor", "job/2/worker+worker")
+    burn(cluster, "job/3/worker+executor", "resident/3/worker+executor")
 
 
 @pytest.mark.parametrize("cluster", [(2, TWO_HOSTS)], indirect=True)

@@ -241,8 +241,9 @@ def test_debug_shows_the_trace(job):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["job", "resident"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "engine"), [(signal.SIGINT, "resident"), (signal.SIGTERM, "job")]
+)
 def test_a_signal_ends_a_job_with_one_line(tmp_path, number, engine):
     sets = [f"training.engine={engine}", "training.epochs=100000"]
     command = [sys.executable, ROOT / "jobs" / "train.py", *(f"--set={text}" for text in sets)]
