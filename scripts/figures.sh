@@ -3,6 +3,8 @@
 #   scripts/figures.sh [CHAPTER ...]    e.g. scripts/figures.sh 1 2
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-set_up docs
+extras=docs
+[[ $# -gt 0 && " $* " != *" 4 "* ]] || extras=docs,bench # chapter 4 looks into torch
+set_up "$extras"
 cd "$ROOT"
 exec "$PYTHON" scripts/book/draw.py "$@"

@@ -36,6 +36,8 @@ def chapters():
 
 @pytest.mark.parametrize("number", chapters())
 def test_a_chapter_prints_what_it_says(number):
+    if "import torch" in pages.page(number).read_text():
+        pytest.importorskip("torch")
     command = [sys.executable, ROOT / "scripts" / "book" / "draw.py", "--check", number]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,120 @@
+"""Pictures of chapter 4: the seam; one step call by call; kernels plain and tuned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch, Patch
+from paper import BLUE, FAINT, GREEN, HAIR, INK, ORANGE, PALE, PINK, arrow, board, charts, save
+
+
+def draw(names: dict[str, Any], folder: Path) -> list[Path]:
+    return [
+        seam(folder / "seam.svg"),
+        step(names["ledger"].calls, folder / "step.svg"),
+        kernels(names["pairs"], folder / "kernels.svg"),
+    ]
+
+
+def _box(axes: Axes, x: float, y: float, size: tuple[float, float], hue: str, text: str) -> None:
+    """A box with its middle at (x, y)."""
+    width, height = size
+    axes.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.35",
+            facecolor=PALE[hue],
+            edgecolor=hue,
+            linewidth=1.4,
+        )
+    )
+    axes.text(x, y, text, ha="center", va="center", color=INK, linespacing=1.4)
+
+
+def seam(path: Path) -> Path:
+    """Above the seam one text; below it a column for each library, down to what multiplies."""
+    figure, axes = board(10, 5.1, (30, 15.3))
+    _box(
+        axes,
+        15,
+        13.3,
+        (20, 2.6),
+        INK,
+        "h = max(x @ W1 + b1, 0)      dW = xᵀ @ dy      dx = dy @ Wᵀ",
+    )
+    axes.text(0.6, 13.3, "the\nmathematics", color=FAINT, va="center")
+    axes.plot([0.6, 29.4], [10.5, 10.5], color=INK, linewidth=1.6, linestyle=(0, (6, 3)))
+    axes.text(0.6, 10.9, "the seam", weight="bold", va="bottom")
+    axes.text(29.4, 10.9, "dot(a, b)", ha="right", va="bottom", color=FAINT)
+    columns = (
+        (7.2, BLUE, "NumPy", "OpenBLAS", "processor"),
+        (14.0, GREEN, "CuPy", "cuBLAS", "GPU"),
+        (23.6, ORANGE, "torch's dispatcher", "", ""),
+    )
+    for x, hue, library, kernels_, device in columns:
+        wide = 5.4 if kernels_ else 10.8
+        arrow(axes, (x, 11.9), (x, 9.5), FAINT)
+        _box(axes, x, 8.5, (wide, 1.8), hue, library)
+        if kernels_:
+            arrow(axes, (x, 7.5), (x, 6.2), FAINT)
+            _box(axes, x, 5.2, (wide, 1.8), hue, kernels_)
+            arrow(axes, (x, 4.2), (x, 2.9), FAINT)
+            _box(axes, x, 1.9, (wide, 1.8), hue, device)
+    for x, text, device in ((20.8, "MKL\noneDNN", "processor"), (26.4, "cuBLAS\ncuDNN", "GPU")):
+        arrow(axes, (x, 7.5), (x, 6.2), FAINT)
+        _box(axes, x, 5.2, (5.2, 1.8), ORANGE, text)
+        arrow(axes, (x, 4.2), (x, 2.9), FAINT)
+        _box(axes, x, 1.9, (5.2, 1.8), ORANGE, device)
+    for y, text in ((8.5, "library"), (5.2, "kernels"), (1.9, "device")):
+        axes.text(0.6, y, text, color=FAINT, va="center")
+    save(figure, path, "The seam: the same lines above, and below them who multiplies, and where")
+    return path
+
+
+def step(calls: list[tuple[str, list[tuple[int, ...]], int, float]], path: Path) -> Path:
+    """One bar whose pieces are the calls in their order."""
+    figure, (axes,) = charts(10, 2.3)
+    left = 0.0
+    for name, shapes, _, ms in calls:
+        product = name == "dot" and len(shapes[0]) == 2
+        hue = BLUE if product else PINK
+        axes.barh(0, ms, left=left, color=hue, height=0.5, edgecolor="none")
+        if product and ms > 0.05 * sum(call[3] for call in calls):
+            (rows, inner), (_, columns), _ = shapes
+            text = f"({rows}, {inner})\n@ ({inner}, {columns})"
+            axes.text(left + ms / 2, 0.33, text, ha="center", va="bottom", fontsize=9)
+        left += ms
+    axes.set(xlabel="milliseconds since the step began", ylim=(-0.3, 0.75), xlim=(0, left))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    marks = [Patch(color=BLUE, label="5 products"), Patch(color=PINK, label="all other calls")]
+    figure.legend(handles=marks, loc="outside upper right", ncols=2, handlelength=1)
+    save(figure, path, "One step, call by call")
+    return path
+
+
+def kernels(pairs: dict[str, tuple[float, float]], path: Path) -> Path:
+    """For each kernel a dot for the plain definition and one for the tuned; the axis is a log."""
+    figure, (axes,) = charts(8, 3.0)
+    names = sorted(pairs, key=lambda name: pairs[name][0] / pairs[name][1])
+    for y, name in enumerate(names):
+        plain, tuned = pairs[name]
+        axes.plot([tuned, plain], [y, y], color=HAIR, linewidth=3, zorder=1)
+        axes.scatter([plain], [y], color=ORANGE, s=70, zorder=2, label="" if y else "plain")
+        axes.scatter([tuned], [y], color=BLUE, s=70, zorder=2, label="" if y else "tuned")
+        axes.text(plain * 1.25, y, f"{plain / tuned:.1f} times", va="center", color=FAINT)
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xscale="log", xlabel="milliseconds a call (log)", ylim=(-0.6, len(names) - 0.4))
+    axes.set_xlim(
+        min(min(two) for two in pairs.values()) / 1.6, max(max(two) for two in pairs.values()) * 4
+    )
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    figure.legend(loc="outside upper right", ncols=2, handletextpad=0.2)
+    save(figure, path, "Six kernels, the plain definition and the tuned one")
+    return path
