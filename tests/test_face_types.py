@@ -116,6 +116,7 @@ Trainer(nn.Dense(3))  # wrong
 Trainer(nn.Dense(3), nn.Adam())  # wrong
 Trainer(nn.Dense(3), nn.MeanSquaredError(), epoch=3)  # wrong
 Trainer(nn.Dense(3), nn.MeanSquaredError(), epochs="3")  # wrong
+Trainer(nn.Dense(3), nn.MeanSquaredError(), engine="resid")  # wrong
 Trainer(nn.Dense(3), nn.MeanSquaredError()).fit(1, validate=3)  # wrong
 result.models  # wrong
 result.model.predicts  # wrong

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from dpnn import nn
 from dpnn.data.dataset import Dataset
@@ -20,7 +20,8 @@ from dpnn.training.loop import Fit
 from dpnn.training.result import Result
 from dpnn.training.watchers.progress import say
 
-ENGINES = ("auto", "local", "job", "resident")
+EngineName = Literal["auto", "local", "job", "resident"]
+ENGINES = get_args(EngineName)
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Trainer:
     batch_size: int = 128
     epochs: int = 10
     seed: int = 0
-    engine: str = "auto"
+    engine: EngineName = "auto"
     clip_norm: float | None = None
     micro_batch: int = 1024
     ema: float | None = None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dpnn import Trainer, nn
+from dpnn.training.trainer import EngineName
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -38,7 +39,7 @@ def session() -> Any:
     return spark
 
 
-def fit(train: Any, test: Any, engine: str, **changes: Any) -> Any:
+def fit(train: Any, test: Any, engine: EngineName, **changes: Any) -> Any:
     settings = {"optimizer": nn.Adam(1e-3), "batch_size": 512, "epochs": 5, "progress": False}
     trainer = Trainer(MODEL, nn.SoftmaxCrossEntropy(), engine=engine, **{**settings, **changes})
     held = {} if test is None else {"validation": test}
