@@ -1,5 +1,6 @@
 """The pages: their code runs as it stands there, prints what they say, and their links lead on."""
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -43,10 +44,25 @@ def test_a_chapter_prints_what_it_says(number):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_old_walk_runs():
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "demystified.md").read_text(), re.S)
-    assert blocks
-    exec(compile("\n".join(blocks), "demystified.md", "exec"), {})
+def test_the_map_names_what_is_there():
+    text = pages.page("6").read_text()
+    table = text[text.index("## The map") : text.index("## Try it")]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    named = [re.findall(r"`([^`]+)`", row[1]) for row in rows]
+    named = [names for names in named if names]
+    assert len(named) >= 25
+    for file, name in named:
+        assert name in defined(ROOT / "dpnn" / file), f"{file} has no {name}"
+
+
+def defined(path):
+    """The functions and classes of a file, and the methods as Class.method."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        name = getattr(node, "name", None)
+        below = node.body if isinstance(node, ast.ClassDef) else []
+        found |= {name} | {f"{name}.{one.name}" for one in below if hasattr(one, "name")}
+    return found
 
 
 def test_the_chapters_library_has_no_more_lines_than_it_says():

@@ -38,14 +38,8 @@ def _box(axes: Axes, x: float, y: float, size: tuple[float, float], hue: str, te
 def seam(path: Path) -> Path:
     """Above the seam one text; below it a column for each library, down to what multiplies."""
     figure, axes = board(10, 5.1, (30, 15.3))
-    _box(
-        axes,
-        15,
-        13.3,
-        (20, 2.6),
-        INK,
-        "h = max(x @ W1 + b1, 0)      dW = xᵀ @ dy      dx = dy @ Wᵀ",
-    )
+    formulas = ("h = max(x @ W1 + b1, 0)", "dW = xᵀ @ dy", "dx = dy @ Wᵀ")
+    _box(axes, 15, 13.3, (20, 2.6), INK, "      ".join(formulas))
     axes.text(0.6, 13.3, "the\nmathematics", color=FAINT, va="center")
     axes.plot([0.6, 29.4], [10.5, 10.5], color=INK, linewidth=1.6, linestyle=(0, (6, 3)))
     axes.text(0.6, 10.9, "the seam", weight="bold", va="bottom")
@@ -109,9 +103,8 @@ def kernels(pairs: dict[str, tuple[float, float]], path: Path) -> Path:
         axes.text(plain * 1.25, y, f"{plain / tuned:.1f} times", va="center", color=FAINT)
     axes.set_yticks(range(len(names)), names)
     axes.set(xscale="log", xlabel="milliseconds a call (log)", ylim=(-0.6, len(names) - 0.4))
-    axes.set_xlim(
-        min(min(two) for two in pairs.values()) / 1.6, max(max(two) for two in pairs.values()) * 4
-    )
+    times = [time for pair in pairs.values() for time in pair]
+    axes.set_xlim(min(times) / 1.6, max(times) * 4)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
