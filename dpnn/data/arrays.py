@@ -40,6 +40,8 @@ def local_shards(splits: Mapping[str, Named], num_shards: int) -> LocalShards:
     for split, arrays in splits.items():
         for name, dtype, _ in layouts[split]:
             arrays[name] = arrays[name].astype(dtype, copy=False)
+        if "w" in arrays:
+            checks.check_heaviest(split, float(arrays["w"].max()))
         hashes = row_hashes(arrays)
         pieces[split] = cut(arrays, hashes, num_shards)
         rows = [piece.rows for piece in pieces[split]]

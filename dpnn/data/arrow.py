@@ -74,6 +74,13 @@ class Notes:
     texts: tuple[dict[int, str], ...] = ()
     text_label: bool = False
 
+    def add(self, other: Notes) -> None:
+        """Those of further rows of the same columns."""
+        self.widths, self.stamps = other.widths, other.stamps
+        self.text_label = other.text_label
+        before = self.texts or ({},) * len(other.texts)
+        self.texts = tuple({**a, **b} for a, b in zip(before, other.texts, strict=True))
+
 
 def decode(
     batch: pa.RecordBatch, spec: Spec, notes: Notes | None = None

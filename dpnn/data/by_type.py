@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
+from dpnn.data.columns import find
 from dpnn.data.encoders.wishes import Category, Date, Number, Wishes
 
 
@@ -14,9 +15,10 @@ def by_type(df: DataFrame, leave_out: Iterable[str]) -> Wishes:
     """What each column is likely meant to be, by its type: all but those to leave out.
 
     Numbers are numbers; strings and booleans categories; dates and timestamps dates; arrays and
-    vectors of numbers numbers. Anything else is left out.
+    vectors of numbers numbers. Anything else is left out. ValueError where there is no column of a
+    name to leave out: it would be an input.
     """
-    out = set(leave_out)
+    out = {find(df, name).name for name in leave_out}
     numbers, categories, dates = [], [], []
     for field in df.schema.fields:
         kind = field.dataType

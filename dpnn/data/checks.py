@@ -111,6 +111,15 @@ def span_of(spans: Iterable[Span | None]) -> Span | None:
     return min(lows), max(highs), next((b for b in broken if b is not None), None)
 
 
+def check_heaviest(split: str, heaviest: float) -> None:
+    """DataError where the rows of a split all weigh nothing."""
+    if heaviest <= 0:
+        name = {"train": "training"}.get(split, split)
+        raise DataError(
+            f"the {name} rows' weights sum to 0: at least one row needs a positive weight"
+        )
+
+
 def check_weights(w: np.ndarray, where: str) -> list[Problem]:
     bad = w < 0
     return [Problem("negative", where, int(bad.sum()), float(w[bad].min()))] if bad.any() else []

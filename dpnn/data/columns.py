@@ -9,7 +9,6 @@ Everything that the schema can tell is told here, before any job. Driver; needs 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,7 +20,8 @@ from pyspark.sql import types as T
 
 from dpnn.data.arrow import Column, Part, Spec
 from dpnn.data.encoders.encoders import Encoders
-from dpnn.data.encoders.wishes import Wishes
+from dpnn.data.encoders.wishes import Wishes, check_roles
+from dpnn.data.saying import hint
 from dpnn.spark.source import plan_facts
 
 Inputs = str | Sequence[str] | Mapping[str, str | Sequence[str]] | Wishes | Encoders
@@ -88,6 +88,7 @@ def _raw(
     df: DataFrame, wishes: Wishes, label: str | Sequence[str] | None, weight: str | None
 ) -> tuple[list[SparkColumn], Spec]:
     """Raw columns as they are, numbers exact; then label and weight."""
+    check_roles(wishes.names, label)
     selected = [
         *(_raw_number(find(df, number.name)) for number in wishes.numbers),
         *(_raw_category(find(df, category.name)) for category in wishes.categories),
@@ -193,12 +194,14 @@ def indicator(df: DataFrame, column: str) -> SparkColumn:
 
 def find(df: DataFrame, name: str) -> T.StructField:
     """The field of a column; a missing one is an error that names the nearest."""
-    for field in df.schema.fields:
-        if field.name == name:
-            return field
-    near = difflib.get_close_matches(name, df.columns, 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {_some(df.columns)}"
-    raise ValueError(f"no column {name!r} in the data: {hint}")
+    found = [field for field in df.schema.fields if field.name == name]
+    if len(found) > 1:
+        raise ValueError(
+            f"the data has {len(found)} columns of the name {name!r}: rename or drop all but one"
+        )
+    if not found:
+        raise ValueError(f"no column {name!r} in the data{hint(name, df.columns)}")
+    return found[0]
 
 
 def _part(df: DataFrame, name: str, columns: str | Sequence[str]) -> tuple[Part, list[SparkColumn]]:
@@ -291,8 +294,3 @@ def _name(field: T.StructField) -> str:
 
 def _quoted(name: str) -> SparkColumn:
     return F.col("`" + name.replace("`", "``") + "`")
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:8])
-    return shown + (f" and {len(names) - 8} more" if len(names) > 8 else "")

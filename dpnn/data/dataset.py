@@ -9,7 +9,6 @@ Driver. The way of the data: `Dataset` -> `ingest` (a DataFrame) or `local` (arr
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from time import perf_counter
@@ -22,6 +21,7 @@ from dpnn.data.checks import Span
 from dpnn.data.encoders.wishes import Wishes
 from dpnn.data.local import of_arrays, of_table
 from dpnn.data.roles import Columns, is_frame
+from dpnn.data.saying import say, told_by_type
 from dpnn.data.shards import Layout, LocalShards, Shape, Shards
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Dataset:
                 picked by their content; or rows of their own, given like data
     num_shards  slices of the data (default: one a slot or core). Weights that are trained on it
                 depend on this number, and on nothing else of the cluster
-    progress    False: say nothing of how a DataFrame is read
+    progress    False: say nothing of how a DataFrame is read, and of what its columns are
 
     Made once, used by any number of fits, and closed once: use it in `with`.
     """
@@ -62,11 +62,11 @@ class Dataset:
         self._local: LocalShards | None = None
         self._spark: SparkShards | None = None
         self._shards: Shards
+        show = progress is not False
         if isinstance(inputs, Wishes) and not inputs.names:
-            inputs = _by_type(data, label, weight, validation)
+            inputs = by_type(data, label, weight, validation, show=show)
         if is_frame(data):
             self.columns = _columns(inputs, label, weight)
-            show = progress is not False
             self._spark = _ingested(data, self.columns, validation, num_shards, show)
             self._shards = self._spark
         elif tables.is_table(data):
@@ -83,6 +83,8 @@ class Dataset:
         self.encoders = self._shards.encoders
         if self.columns is not None and self.encoders is not None:
             self.columns = replace(self.columns, inputs=self.encoders)
+            for note in self.encoders.notes if show else ():
+                say(note)
         try:
             _check_shapes(self)
         except BaseException:
@@ -174,8 +176,7 @@ def _ingested(
     start = perf_counter()
     shards = ingest(data, *named, num_shards, validation, show)
     if show:
-        sys.stderr.write(f"dpnn: {_told(shards, perf_counter() - start)}\n")
-        sys.stderr.flush()
+        say(_told(shards, perf_counter() - start))
     return shards
 
 
@@ -194,15 +195,26 @@ def _told(shards: SparkShards, seconds: float) -> str:
     )
 
 
-def _by_type(data: Any, label: Any, weight: Any, validation: Any) -> Wishes:
-    """All columns that have no other meaning."""
+def by_type(data: Any, label: Any, *roles: Any, show: bool = True) -> Wishes:
+    """All columns of a frame or table but its label and those that have another role; says which.
+
+    roles   names of columns; what is no name counts for nothing
+    """
     others = [label] if isinstance(label, str) else list(label or ())
-    others += [name for name in (weight, validation) if isinstance(name, str)]
+    others += [name for name in roles if isinstance(name, str)]
     if is_frame(data):
         from dpnn.data.by_type import by_type
 
-        return by_type(data, others)
-    return tables.by_type(data, others)
+        wishes, names = by_type(data, others), data.columns
+    elif tables.is_table(data):
+        wishes, names = tables.by_type(data, others), tables.column_names(data)
+    else:
+        raise TypeError("dpnn.columns() is of a DataFrame or a table: arrays have no columns")
+    known = {*others, *wishes.names}
+    if show:
+        for line in told_by_type(wishes, [name for name in names if name not in known]):
+            say(line)
+    return wishes
 
 
 def _columns(inputs: Any, label: Any, weight: Any) -> Columns:

@@ -41,14 +41,16 @@ def findings(
     texts = [
         {int(value): name for value, name in names.items()} for names in notes.get("texts", ())
     ]
-    classes = set(texts.pop().values()) if text_label and texts else set()
+    names = texts.pop() if text_label and texts else {}
     known = {
         "widths": tuple(notes.get("widths", ())),
         "stamps": tuple(notes.get("stamps", ())),
-        "classes": classes,
+        "classes": set(names.values()),
     }
     texts = texts or [{} for _ in wishes.categories]
     train = shard["train"]
+    if names and train.y is not None:
+        known["taught"] = {names[label] for label in np.unique(train.y).tolist()}
     hashes = np.concatenate([np.empty(0, np.uint64), *map(row_hashes, _chunks(train.arrays))])
     total = None
     for start in range(0, max(train.rows, 1), CHUNK):

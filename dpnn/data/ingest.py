@@ -22,7 +22,7 @@ from pyspark import RDD, TaskContext
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from dpnn.data import ingest_tasks
+from dpnn.data import checks, ingest_tasks
 from dpnn.data.arrow import Spec
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.columns import Inputs, choose, describe, indicator
@@ -196,6 +196,8 @@ def _settled(facts: list[dict], sources: Sequence[Source]) -> dict[str, Layout]:
         if one is None:
             raise DataError(told.get(split, "") + _unlike(some, sources[0].spec))
         layouts[split] = one
+        if weights := [f["heaviest"][split] for f in facts if split in f["heaviest"]]:
+            checks.check_heaviest(split, max(weights))
     return agreed(layouts)
 
 

@@ -86,6 +86,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     layouts: dict[str, dict[str, list]] = {}
     labels: dict[str, list[checks.Span | None]] = {}
     problems: list[Problem] = []
+    heaviest: dict[str, float] = {}
     noted: dict[str, Any] = {}
     due = 0
     try:
@@ -112,6 +113,8 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
                     for (name, dtype, _), some in zip(facts["layout"], values, strict=True)
                 }
                 writer.append(of, np.frombuffer(hashes, np.uint64), arrays)
+                if "w" in arrays:
+                    heaviest[of] = max(heaviest.get(of, 0.0), float(arrays["w"].max()))
         if noted:
             writer.note(noted)
         handle = writer.close()
@@ -125,6 +128,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
             "handle": plain(handle),
             "layouts": {of: list(found.values()) for of, found in layouts.items()},
             "labels": {of: checks.span_of(found) for of, found in labels.items()},
+            "heaviest": heaviest,
             "problems": [asdict(p) for p in checks.merged(problems)],
         }
     )

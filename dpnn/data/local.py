@@ -36,8 +36,10 @@ def of_table(data: Any, columns: Columns, validation: Any, num_shards: int | Non
         if not tables.is_table(table):
             raise TypeError(f"{name} must be a table like the data, got {type(table).__name__}")
         given = tables.columns_of(table, tables.names_of(wanted))
-        arrays, problems = tables.arrays(given, wanted, notes=notes)
+        own = Notes()
+        arrays, problems = tables.arrays(given, wanted, notes=own)
         raise_problems(problems)
+        notes.add(own)
         if not len(arrays["y"]):
             raise DataError("the data has no rows")
         return arrays

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from dpnn.data.arrow import Column, Notes, Part, Spec, decode
 from dpnn.data.checks import DataError, Problem
 from dpnn.data.encoders.encoders import Encoders
-from dpnn.data.encoders.wishes import Category, Date, Number, Wishes
-from dpnn.nn.core.spec import nearest
+from dpnn.data.encoders.wishes import Category, Date, Number, Wishes, check_roles
+from dpnn.data.saying import hint
 
 Wanted = dict[str, Any]  # a shard's flat name -> the column, or the list of columns, that it is of
 _VECTOR = {"type", "size", "indices", "values"}  # how Spark stores its vectors
@@ -54,8 +54,7 @@ def columns_of(data: Any, names: Iterable[str]) -> list[pa.Array]:
     found = []
     for name in names:
         if name not in known:
-            near = nearest(name, [str(other) for other in known])
-            raise ValueError(f"no column {name!r} in the data{near}")
+            raise ValueError(f"no column {name!r} in the data{hint(name, known)}")
         column = _of_series(name, data[name]) if _is_pandas(data) else data.column(name)
         chunked = isinstance(column, pa.ChunkedArray)
         found.append(_one(column) if chunked else column)
@@ -99,6 +98,7 @@ def _raw(
 ) -> tuple[dict[str, np.ndarray], list[Problem]]:
     """Raw columns as they are, then label and weight."""
     inputs: Wishes | Encoders = wanted["x"]
+    check_roles(inputs.names, wanted.get("y"))
     names, raw = names_of(wanted), len(inputs.names)
     if len(columns) != len(names):
         told = ", ".join(names)
@@ -121,7 +121,8 @@ def _raw(
 
 def by_type(data: Any, leave_out: Iterable[str]) -> Wishes:
     """What each column of a table is likely meant to be: as `by_type` of a DataFrame."""
-    names = [name for name in _names(data) if name not in set(leave_out)]
+    columns_of(data, out := set(leave_out))
+    names = [name for name in column_names(data) if name not in out]
     numbers, categories, dates = [], [], []
     for name, column in zip(names, columns_of(data, names), strict=True):
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
@@ -134,7 +135,8 @@ def by_type(data: Any, leave_out: Iterable[str]) -> Wishes:
     return Wishes(tuple(numbers), tuple(categories), tuple(dates))
 
 
-def _names(data: Any) -> list[Any]:
+def column_names(data: Any) -> list[Any]:
+    """All of a table's."""
     if _is_pandas(data):
         return list(data.columns)
     return data.column_names if hasattr(data, "column_names") else pa.table(data).column_names

@@ -15,9 +15,11 @@ from pyspark.sql import functions as F
 
 from dpnn import nn, recipes
 from dpnn.data.dataset import Dataset
+from dpnn.data.saying import say
 from dpnn.ml.estimator import NetworkEstimator, label_counts
 from dpnn.ml.models import NetworkModel
 from dpnn.models.outputs import raw
+from dpnn.training.checks import check_classes, unseen_classes
 from dpnn.training.result import Result
 
 
@@ -75,13 +77,10 @@ class NeuralNetworkClassifier(
         return [str(k) for k in range(count)]
 
     def _task(self, data: Dataset) -> tuple[recipes.Task, int]:
-        classes = self._classes(data)
-        if len(classes) < 2:
-            raise ValueError(
-                f"column {self.getLabelCol()!r} has one class alone, {classes[0]!r}: nothing can "
-                "be learned of it"
-            )
-        return "classes", len(classes)
+        check_classes(data)
+        if told := unseen_classes(data):
+            say(told)
+        return "classes", len(self._classes(data))
 
     def _loss(self, data: Dataset) -> nn.Loss:
         return nn.SoftmaxCrossEntropy()

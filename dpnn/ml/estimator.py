@@ -15,10 +15,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dpnn import nn, recipes
-from dpnn.data.dataset import Dataset
+from dpnn.data.dataset import Dataset, by_type
 from dpnn.data.encoders.wishes import Wishes, columns
 from dpnn.ml.frames import all_known, held_out
-from dpnn.ml.params import NetworkParams
+from dpnn.ml.params import INVALID, NetworkParams
 from dpnn.training.result import Result
 from dpnn.training.trainer import Trainer
 
@@ -63,6 +63,8 @@ class NetworkEstimator(NetworkParams):
         """The rows as shards."""
         inputs = self._inputs(df)
         used = inputs.names if isinstance(inputs, Wishes) else [inputs]
+        if self.getHandleInvalid() not in INVALID:
+            raise ValueError(f"handleInvalid is one of {INVALID}, not {self.getHandleInvalid()!r}")
         if self.getHandleInvalid() != "keep":
             df = all_known(df, used, skip=self.getHandleInvalid() == "skip")
         df, validation = held_out(df, self)
@@ -79,7 +81,9 @@ class NetworkEstimator(NetworkParams):
             return self.getFeaturesCol()
         if self.getFeaturesCol() in df.columns:
             return columns(numeric=[self.getFeaturesCol()])
-        return columns()
+        roles = (self.weightCol, self.validationIndicatorCol, self.timeCol, self.groupCol)
+        used = [self.getOrDefault(role) for role in roles if self.isDefined(role)]
+        return by_type(df, self.getLabelCol(), *filter(None, used))
 
     def _train(self, data: Dataset) -> Any:
         settings = self._settings(data)

@@ -8,6 +8,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from dpnn.data.columns import find
+
 HELD = "__dpnn_validation__"
 _PARTS = 1_000_000  # groups are dealt to validation by a hash below a share of this
 
@@ -49,7 +51,8 @@ def held_out(df: DataFrame, params: Any) -> tuple[DataFrame, Any]:
     if "timeCol" in asked:
         return df.withColumn(HELD, _late(df, params.getTimeCol(), share)), HELD
     if "groupCol" in asked:
-        dealt = F.pmod(F.xxhash64(_quoted(params.getGroupCol())), F.lit(_PARTS))
+        group = find(df, params.getGroupCol()).name
+        dealt = F.pmod(F.xxhash64(_quoted(group)), F.lit(_PARTS))
         return df.withColumn(HELD, dealt < int(share * _PARTS)), HELD
     return df, share
 
@@ -57,10 +60,7 @@ def held_out(df: DataFrame, params: Any) -> tuple[DataFrame, Any]:
 def _late(df: DataFrame, name: str, share: float) -> Column:
     """Whether a row is among the latest."""
     time = _quoted(name)
-    kind = next((f.dataType for f in df.schema.fields if f.name == name), None)
-    if kind is None:
-        raise ValueError(f"timeCol: no column {name!r} in the data")
-    if isinstance(kind, (T.DateType, T.TimestampType, T.TimestampNTZType)):
+    if isinstance(find(df, name).dataType, (T.DateType, T.TimestampType, T.TimestampNTZType)):
         time = time.cast("timestamp").cast("double")
     edge = df.select(F.percentile_approx(time, 1 - share, 10_000)).first()
     return time > F.lit(None if edge is None else edge[0])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
@@ -17,10 +17,26 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
+from dpnn.nn import nearest
+
 INVALID = ("error", "skip", "keep")
 
 
+class CheckedParams(Params):
+    """Params that are set by name: a wrong one hears the nearest right one."""
+
+    def _set(self, **kwargs: Any) -> Self:
+        names = [param.name for param in self.params]
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(
+                    f"{type(self).__name__} has no Param {name!r}{nearest(name, names)}"
+                )
+        return super()._set(**kwargs)
+
+
 class NetworkParams(
+    CheckedParams,
     HasLabelCol,
     HasFeaturesCol,
     HasPredictionCol,

@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame
 from dpnn import nn
 from dpnn.data.dataset import Dataset
 from dpnn.ml.classification import NeuralNetworkClassificationModel
+from dpnn.ml.params import CheckedParams
 from dpnn.ml.summary import TrainingSummary
 from dpnn.training.events import EpochDone
 from dpnn.training.trainer import Trainer
@@ -28,7 +29,7 @@ from dpnn.training.trainer import Trainer
 SOLVERS = ("l-bfgs", "gd")
 
 
-class _Setters(_MultilayerPerceptronParams):
+class _Setters(CheckedParams, _MultilayerPerceptronParams):
     def setMaxIter(self, value: int) -> Self:
         return self._set(maxIter=value)
 

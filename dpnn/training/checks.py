@@ -17,6 +17,39 @@ def check_labels(data: Dataset, network: nn.Network, loss: nn.Loss) -> None:
         _check_shape(_NAMES[split], data.label_shape(split), network, loss)
     for split in data.rows:
         _check_range(_NAMES[split], data.labels(split) or (0, 0, None), network, loss)
+    if loss.task != "values":
+        check_classes(data)
+
+
+def check_classes(data: Dataset) -> None:
+    """ValueError where all training rows have one label."""
+    low, high, _ = data.labels("train") or (0.0, 1.0, None)
+    if low < high:
+        return
+    label = None if data.columns is None else data.columns.label
+    where = "the label" if label is None else f"the label column {label!r}"
+    classes = () if data.encoders is None else data.encoders.classes
+    told = repr(classes[int(low)]) if classes else f"{low:g}"
+    raise ValueError(
+        f"{where} has one class alone, {told}, in all {data.rows['train']:,} training rows: "
+        "nothing can be learned of it; check the label and the filter of the rows"
+    )
+
+
+def unseen_classes(data: Dataset) -> str | None:
+    """What to say of class numbers that validation rows alone have, as far as their ends tell."""
+    train = data.labels("train")
+    held = data.labels("validation") if data.has("validation") else None
+    if train is None or held is None:
+        return None
+    (low, high, _), (least, most, _) = train, held
+    if low <= least and most <= high:
+        return None
+    return (
+        f"validation rows have labels from {least:g} to {most:g}, training rows from {low:g} to "
+        f"{high:g}: the model cannot learn what training rows have not; drop such rows or train "
+        "with some"
+    )
 
 
 def _check_shape(

@@ -9,16 +9,16 @@ from typing import Any, Literal, get_args
 from dpnn import nn
 from dpnn.data.dataset import Dataset
 from dpnn.data.roles import is_frame
+from dpnn.data.saying import say
 from dpnn.models.model import TrainedModel
 from dpnn.nn.core.fields import is_number
 from dpnn.nn.core.spec import plain
 from dpnn.nn.more import checks, normalization
 from dpnn.spark.waiting import Waiting
-from dpnn.training.checks import check_labels
+from dpnn.training.checks import check_labels, unseen_classes
 from dpnn.training.events import handlers
 from dpnn.training.loop import Fit
 from dpnn.training.result import Result
-from dpnn.training.watchers.progress import say
 
 EngineName = Literal["auto", "local", "job", "resident"]
 ENGINES = get_args(EngineName)
@@ -137,6 +137,9 @@ class Trainer:
         checks.check(network, self.loss)
         normalization.check(network.context)
         check_labels(data, network, self.loss)
+        told = None if self.loss.task == "values" else unseen_classes(data)
+        if told and self.progress is not False:
+            say(told)
         fit = Fit(self, network, data, waiting)
         try:
             state = fit.run()

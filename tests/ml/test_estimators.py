@@ -61,6 +61,15 @@ def test_constructors_without_arguments_and_params():
         NeuralNetworkClassifier("features")
 
 
+def test_a_wrong_param_hears_the_right_one():
+    with pytest.raises(TypeError, match="has no Param 'numericColumns': did you mean 'numericCols"):
+        NeuralNetworkClassifier(numericColumns=["p"])
+    with pytest.raises(TypeError, match="has no Param 'maxIters': did you mean 'maxIter'"):
+        NeuralNetworkRegressor().setParams(maxIters=3)
+    with pytest.raises(TypeError, match="has no Param 'layer': did you mean 'layers'"):
+        MultilayerPerceptronClassifier().setParams(layer=[2, 2])
+
+
 def test_raw_columns_and_labels_of_strings(table, model):
     assert model.labels == ["no", "yes"]
     assert (model.numClasses, model.numFeatures) == (2, 3)
@@ -151,6 +160,25 @@ def test_which_rows_validate(table, by):
     with made._read(table) as data:
         held = data.rows.get("validation", 0)
     assert held == due if due is not None else held % 200 == 0
+
+
+def test_bad_input_is_one_line(table, capsys):
+    with pytest.raises(ValueError, match="no column 'P' in the data: did you mean 'p'"):
+        classifier(numericCols=["P"]).fit(table)
+    with pytest.raises(ValueError, match="no column 'Fold' in the data: did you mean 'fold'"):
+        classifier(groupCol="Fold").fit(table)
+    with pytest.raises(ValueError, match="handleInvalid is one of"):
+        classifier(handleInvalid="drop").fit(table)
+    weightless = table.selectExpr("*", "0.0 as w")
+    with pytest.raises(ValueError, match="the training rows' weights sum to 0"):
+        classifier(weightCol="w").fit(weightless)
+    capsys.readouterr()
+    held = table.selectExpr("p", "int(label) + int(fold = 2) as y", "fold = 2 as held")
+    made = classifier(numericCols=[], categoricalCols=[], labelCol="y", maxIter=1)
+    made.setValidationIndicatorCol("held").fit(held)
+    told = capsys.readouterr().err
+    assert "dpnn: by type, 1 numeric: 'p'" in told
+    assert "dpnn: validation rows have labels from 1 to 2, training rows from 0 to 1: the" in told
 
 
 def test_two_ways_to_say_which_rows_validate_are_refused(table):

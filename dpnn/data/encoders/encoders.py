@@ -12,7 +12,7 @@ same function encodes at ingest, in `transform` and in `predict`. Driver and exe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -45,6 +45,11 @@ class NumberEncoder:
     edges: tuple[float, ...] = ()
     turns: tuple[str, ...] = ()
     seconds: float = 1.0
+
+    @property
+    def constant(self) -> bool:
+        """Whether training rows had one value alone: it says nothing, whatever comes later."""
+        return self.scale == 0 or len(self.grid) == 1
 
     @property
     def names(self) -> list[str]:
@@ -113,6 +118,7 @@ class Encoders:
 
     classes           names of a label that is text, by their numbers
     center, deviation of a label of numbers, over training rows
+    notes             what is to be said of the columns, once; not kept in the model file
     """
 
     wishes: Wishes
@@ -121,6 +127,7 @@ class Encoders:
     classes: tuple[str, ...] = ()
     center: float = 0.0
     deviation: float = 1.0
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def names(self) -> list[str]:

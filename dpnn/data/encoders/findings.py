@@ -56,6 +56,7 @@ class Findings:
     widths: tuple[int, ...] = ()  # as `Raw` has them
     stamps: tuple[bool, ...] = ()
     classes: set[str] = field(default_factory=set)  # names of the labels, where they are text
+    taught: set[str] = field(default_factory=set)  # those of training rows
     label: Moments | None = None  # of a label of one number
 
     def add(self, other: Findings) -> Findings:
@@ -77,6 +78,7 @@ class Findings:
             known.widths,
             known.stamps,
             self.classes | other.classes,
+            self.taught | other.taught,
             self.label.add(other.label) if self.label and other.label else None,
         )
 

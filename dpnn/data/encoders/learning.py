@@ -11,12 +11,15 @@ from dpnn.data.encoders.encoders import CategoryEncoder, Encoders, NumberEncoder
 from dpnn.data.encoders.findings import Findings, missing
 from dpnn.data.encoders.raw import MISSING
 from dpnn.data.encoders.wishes import Category, Date, Number, Wishes
+from dpnn.data.saying import SHOWN, some
 
 _GRID = 1000  # quantiles of the scale "quantile", at most
+_ALIKE, _FEW = 0.9, 100  # values to a known row, from so many rows on, that make a column an id
 
 
 def learn(wishes: Wishes, found: Findings) -> Encoders:
-    """Driver. The encoders of some training rows."""
+    """Driver. The encoders of some training rows; DataError of columns that are missing in all."""
+    _check_missing(wishes, found)
     numbers: list[NumberEncoder] = []
     stamps = [False] * len(wishes.numbers) + list(found.stamps)
     for wish, width, stamp in zip(wishes.measured, found.widths, stamps, strict=True):
@@ -32,7 +35,65 @@ def learn(wishes: Wishes, found: Findings) -> Encoders:
         center = float(label.mean[0])
         deviation = float(np.sqrt(label.squares[0] / label.count[0])) or 1.0
     classes = _classes(found.classes)
-    return Encoders(wishes, tuple(numbers), tuple(categories), classes, center, deviation)
+    notes = _notes(wishes, found, numbers, classes)
+    return Encoders(wishes, tuple(numbers), tuple(categories), classes, center, deviation, notes)
+
+
+def _check_missing(wishes: Wishes, found: Findings) -> None:
+    starts = np.cumsum([0, *found.widths])
+    absent = [
+        wish.name
+        for wish, start, width in zip(wishes.measured, starts, found.widths, strict=False)
+        if not found.moments.count[start : start + width].any()
+    ]
+    absent += [
+        wish.name
+        for wish, counts in zip(wishes.categories, found.counts, strict=True)
+        if len(counts) == 1 and missing(counts)
+    ]
+    if absent:
+        s, are, them = ("", "is", "it") if len(absent) == 1 else ("s", "are", "them")
+        raise DataError(
+            f"column{s} {some(absent)} {are} missing in all {found.rows:,} training rows: leave "
+            f"{them} out, e.g. df.drop({', '.join(map(repr, absent[:SHOWN]))})"
+        )
+
+
+def _notes(
+    wishes: Wishes, found: Findings, numbers: list[NumberEncoder], classes: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What a user should know of the columns before the first epoch."""
+    told = []
+    if constant := [encoder.name for encoder in numbers if encoder.constant]:
+        told.append(
+            f"the same value in all {found.rows:,} training rows, so without influence: "
+            f"{some(constant)}"
+        )
+    for wish, counts in zip(wishes.categories, found.counts, strict=True):
+        if _is_id(wish, counts):
+            told.append(
+                f"column {wish.name!r} has {_values(counts):,} values in {found.rows:,} training "
+                "rows: taken for an id, so without influence. If it is a category, give it "
+                f"buckets: Category({wish.name!r}, buckets=1000)"
+            )
+    if alone := [name for name in classes if name not in found.taught]:
+        told.append(
+            f"validation rows alone have the label{'s' * (len(alone) > 1)} {some(alone)}: the "
+            "model cannot learn what training rows have not; drop such rows or train with some"
+        )
+    return tuple(told)
+
+
+def _values(counts: dict[int, int]) -> int:
+    return len(counts) - (MISSING in counts)
+
+
+def _is_id(wish: Category, counts: dict[int, int]) -> bool:
+    """Whether nearly each row has a value of its own, of which nothing can be learned."""
+    if wish.buckets is not None or wish.least > 1:
+        return False
+    known = sum(counts.values()) - missing(counts)
+    return known >= _FEW and _values(counts) >= _ALIKE * known
 
 
 def _classes(names: set[str]) -> tuple[str, ...]:
@@ -65,9 +126,11 @@ def _number(
         scale = 1 / deviation if deviation > 1e-9 * abs(center) else 0.0
     elif wish.scale == "quantile":
         grid = _grid(known)
+    constant = scale == 0 or len(grid) == 1
     if isinstance(wish, Date):
         seconds = 1.0 if stamp else 86400.0
-        turns = ("week", "year", "day")[: 3 if stamp else 2] if wish.cyclic else ()
+        cyclic = wish.cyclic and not constant
+        turns = ("week", "year", "day")[: 3 if stamp else 2] if cyclic else ()
     clip = wish.clip and wish.scale in ("robust", "standard")
     edges = _edges(known, wish.bins)
     return NumberEncoder(name, center, scale, clip, count < rows, grid, edges, turns, seconds)
@@ -116,11 +179,8 @@ def _grid(known: np.ndarray) -> tuple[tuple[float, float], ...]:
 def _category(wish: Category, counts: dict[int, int], texts: dict[int, str]) -> CategoryEncoder:
     if wish.buckets is not None:
         return CategoryEncoder(wish.name, (), wish.buckets)
-    if len(counts) == 1 and missing(counts):
-        raise DataError(
-            f"column {wish.name!r} is missing in all {missing(counts):,} training rows: "
-            "leave it out"
-        )
+    if _is_id(wish, counts):
+        return CategoryEncoder(wish.name)
     often = [
         (-times, texts[value])
         for value, times in counts.items()

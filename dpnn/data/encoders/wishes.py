@@ -146,5 +146,15 @@ def columns(
     )
 
 
+def check_roles(inputs: Sequence[str], label: str | Sequence[str] | None) -> None:
+    """ValueError where a raw column is the label as well."""
+    labels = [label] if isinstance(label, str) else list(label or ())
+    for name in labels:
+        if name in inputs:
+            raise ValueError(
+                f"column {name!r} is the label and an input as well: leave it out of the inputs"
+            )
+
+
 def _list(names: Any) -> Sequence[Any]:
     return [names] if isinstance(names, str) else list(names)

@@ -27,12 +27,6 @@ def progress() -> Lines:
     return Terminal(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
 
 
-def say(text: str) -> None:
-    """A line on standard error."""
-    sys.stderr.write(f"dpnn: {text}\n")
-    sys.stderr.flush()
-
-
 class Lines:
     """One sober line for each epoch and each thing that happens beside."""
 
