@@ -98,7 +98,7 @@ def _raw(
     for name, columns in (("y", label), ("w", weight)):
         if columns is None:
             continue
-        text = text or (name == "y" and _is_text(df, columns))
+        text = text or (name == "y" and is_text(df, columns))
         if name == "y" and text:
             part, chosen = Part("y", (Column((str(columns),)),)), [_quoted(str(columns))]
         else:
@@ -109,7 +109,7 @@ def _raw(
     return aliased, Spec(tuple(parts), None, wishes, text)
 
 
-def _is_text(df: DataFrame, label: str | Sequence[str]) -> bool:
+def is_text(df: DataFrame, label: str | Sequence[str]) -> bool:
     """Whether a label's values are the names of classes."""
     return isinstance(label, str) and isinstance(
         find(df, label).dataType, (T.StringType, T.BooleanType)

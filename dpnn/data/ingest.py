@@ -27,6 +27,7 @@ from dpnn.data.arrow import Spec
 from dpnn.data.checks import DataError, Problem, raise_problems
 from dpnn.data.columns import Inputs, choose, describe, indicator
 from dpnn.data.dtypes import agreed, joint
+from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoding import encoded
 from dpnn.data.files import delete_run
 from dpnn.data.shards import SPLITS, Layout
@@ -67,8 +68,12 @@ def ingest(
     show        how far it is, on a terminal
     hashed      a column of row hashes, where the columns' own are not what places a row
 
+    With `Encoders` as inputs the shards keep the raw columns.
     Raises DataError for rows that cannot be trained on.
     """
+    known = isinstance(inputs, Encoders)
+    if isinstance(inputs, Encoders):
+        inputs = inputs.wishes
     session = Session.of(df)
     num_shards = session.expected_slots() if num_shards is None else num_shards
     if num_shards < 1:
@@ -92,7 +97,9 @@ def ingest(
         record = describe(df, inputs, label, weight)
         shards = SparkShards(session, cached, run, facts, layouts, record)
         spec = sources[0].spec
-        return shards if spec.wishes is None else encoded(shards, spec.wishes, spec.text_label)
+        if known or spec.wishes is None:
+            return shards
+        return encoded(shards, spec.wishes, spec.text_label)
     except BaseException:
         if cached is not None:
             with suppress(Exception):

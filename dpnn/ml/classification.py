@@ -139,6 +139,16 @@ class NeuralNetworkClassificationModel(
     def predictProbability(self, value: Any) -> Any:
         return self._vector(self.trained.predict_probability(self._table(value)))
 
+    def bestThreshold(self, dataset: DataFrame, metricName: str = "f1") -> float:
+        """The probability of class 1 from which to say 1, for the best of "f1", "accuracy" or
+        "balanced_accuracy" on these labelled rows; of two classes. Take rows that did not train:
+
+            t = model.bestThreshold(held)
+            model.setThresholds([1 - t, t])
+        """
+        label = self.getLabelCol()
+        return self.trained.best_threshold(self._renamed(dataset), metricName, label=label)
+
     def _chosen(self, probability: np.ndarray) -> int:
         if self.isDefined(self.thresholds):
             probability = probability / np.maximum(self.getThresholds(), 1e-300)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,9 @@ from dpnn.ml.params import NetworkParams
 from dpnn.ml.persistence import ModelReader, ModelWriter
 from dpnn.ml.summary import TrainingSummary
 from dpnn.models.model import TrainedModel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class NetworkModel(NetworkParams, MLWritable, MLReadable[Any]):
@@ -50,6 +53,15 @@ class NetworkModel(NetworkParams, MLWritable, MLReadable[Any]):
     def evaluate(self, dataset: DataFrame) -> dict[str, Any]:
         """The loss and all metrics of labelled rows, each counting alike."""
         return self.trained.evaluate(self._renamed(dataset), label=self.getLabelCol())
+
+    def importance(
+        self, dataset: DataFrame, metricName: str | None = None, seed: int = 0
+    ) -> pd.DataFrame:
+        """What a metric loses once a column's values are dealt to other rows: `column` and
+        `importance`, the highest first. `TrainedModel.importance` says more.
+        """
+        label = self.getLabelCol()
+        return self.trained.importance(self._renamed(dataset), metricName, label=label, seed=seed)
 
     def write(self) -> MLWriter:
         return ModelWriter(self)

@@ -29,9 +29,10 @@ from dpnn.nn.more.metrics import Measures
 class Tally:
     """Sums for evaluation: the loss and all metrics of some rows."""
 
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, scorer: Scorer, names: Iterable[str] | None = None) -> None:
+        """names: of some metrics alone."""
         self.loss = scorer.loss
-        self.measures = Measures.of_rows(scorer.loss, scorer.output_shape, many=True)
+        self.measures = Measures.of_rows(scorer.loss, scorer.output_shape, names, many=True)
         self.tail = self.measures.tail()
         passes = 10**6 // (BATCH * prod(scorer.output_shape))  # whose outputs are measured at once
         self.rows = BATCH * min(max(passes, 1), 10)
@@ -67,6 +68,10 @@ class Tally:
         if not self.tail.rows:
             raise ValueError("the data has no rows: check its path and filter")
         return {"rows": self.tail.rows, **self.measures.figures(self.tail)}
+
+    def best_threshold(self, metric: str) -> float:
+        """The probability of class 1 from which it should be said, for the best of a metric."""
+        return self.measures.best_threshold(self.tail, metric)
 
 
 def evaluate(df: Any, scorer: Scorer, sent: Sent, columns: tuple[Any, Any, Any]) -> Tally:

@@ -21,6 +21,8 @@ from dpnn.models.outputs import Output
 from dpnn.models.scorer import BATCH, Scorer, Sent, forward
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dpnn.spark.session import Session
 
 
@@ -108,14 +110,57 @@ class TrainedModel:
         The confusion matrix, [true class][predicted class], is of rows, or of weights where there
         are some, up to 20 classes.
         """
+        return self._tally(data, inputs, label, weight).result()
+
+    def best_threshold(
+        self,
+        data: Any,
+        metric: str = "f1",
+        inputs: Any = None,
+        label: Any = None,
+        weight: str | None = None,
+    ) -> float:
+        """The probability of class 1 from which to say 1, for the best of a metric on these rows.
+
+        Of two classes. metric: "f1", "accuracy" or "balanced_accuracy"; the rest as of `evaluate`.
+        Among 16,384 bins of the score; take rows that the model was not trained on.
+        """
+        return self._tally(data, inputs, label, weight).best_threshold(metric)
+
+    def importance(
+        self,
+        df: Any,
+        metric: str | None = None,
+        inputs: Any = None,
+        label: Any = None,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """How much a metric loses once a column's values are dealt to other rows, for each column.
+
+        A table of `column` and `importance`, the highest first; 0 of a column that is of no use.
+        The metric is "log_loss" or, of values, "rmse" unless named. The DataFrame is read once; the
+        figures depend on its rows and the seed, and not on its partitions. Columns that tell the
+        same share their importance, or have none. inputs and label as of `evaluate`.
+        """
+        from dpnn.models.importance import importance
+
+        if not is_frame(df):
+            raise TypeError(f"importance takes a Spark DataFrame, got {type(df).__name__}")
+        columns = self._columns(inputs, label)
+        metric = metric or ("rmse" if self.loss.task == "values" else "log_loss")
+        sent = self._send(_session(df))
+        named = columns.inputs, columns.label
+        return importance(df, self._scorer(), sent, named, metric, seed)
+
+    def _tally(self, data: Any, inputs: Any, label: Any, weight: str | None) -> evaluation.Tally:
+        """The sums over labelled rows."""
         scorer = self._scorer()
         if is_frame(data):
             columns = self._columns(inputs, label)
             named = (columns.inputs, columns.label, weight)
             session = _session(data)
             with session.translated():
-                tally = evaluation.evaluate(data, scorer, self._send(session), named)
-            return tally.result()
+                return evaluation.evaluate(data, scorer, self._send(session), named)
         names, tally = None, evaluation.Tally(scorer)
         if tables.is_table(data):
             columns = self._columns(inputs, label)
@@ -133,7 +178,7 @@ class TrainedModel:
                 f"(X, y, weights), got {type(data).__name__}"
             )
         tally.add(self.network, shard.x, shard.y, shard.w, names)
-        return tally.result()
+        return tally
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """One safetensors file, at a local path or on any file system that Spark reaches.

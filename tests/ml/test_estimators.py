@@ -100,6 +100,17 @@ def test_thresholds_choose_the_largest_share(table, model):
     assert shy < model.transform(table).where("prediction = 1").count()
 
 
+def test_what_matters_and_where_to_say_yes(table, model):
+    found = model.importance(table, "auc")
+    assert sorted(found["column"]) == ["job", "p", "q"]
+    assert list(found["column"])[2] == "q"
+    limit = model.bestThreshold(table)
+    assert 0.1 < limit < 0.9
+    strict = model.copy().setThresholds([1 - limit, limit]).transform(table)
+    for row in strict.select("probability", "prediction").collect():
+        assert row.prediction == float(row.probability[1] >= limit)
+
+
 def test_one_row(table, model):
     row = table.first()
     value = {"p": row.p, "q": row.q, "job": row.job}
