@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures every number and draws every picture of the book anew:
-#   scripts/figures.sh [CHAPTER ...]    e.g. scripts/figures.sh 1 2
+#   scripts/figures.sh [CHAPTER ...]    e.g. scripts/figures.sh 1 2; readme for README's pictures
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 extras=docs

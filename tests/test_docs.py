@@ -1,6 +1,7 @@
 """The pages: their code runs as it stands there, prints what they say, and their links lead on."""
 
 import ast
+import importlib
 import importlib.util
 import re
 import subprocess
@@ -168,3 +169,16 @@ def test_a_picture_is_shown_and_readable_in_the_dark(picture):
     assert "prefers-color-scheme:dark" in text
     assert "<title>" in text
     assert "<text" not in text, "letters must be outlines"
+
+
+def test_readmes_plot_reads_its_tables(monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(ROOT / "scripts" / "book")
+    plots = importlib.import_module("pictures_readme")
+    text = (
+        "| | seconds |\n|---|---|\n| dpnn, `job` | 3.9 to 4.7 |\n| torch | 1.1 |\n\n| other | 1 |\n"
+    )
+    assert plots.table(text, "| | seconds |") == {
+        "dpnn, `job`": [(3.9, 4.7)],
+        "torch": [(1.1, 1.1)],
+    }
