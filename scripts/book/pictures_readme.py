@@ -25,6 +25,7 @@ from paper import (
 )
 
 Range = tuple[float, float]
+FULL = [(row, column) for row in range(5) for column in range(5)]
 
 
 def draw(text: str, folder: Path) -> list[Path]:
@@ -36,7 +37,7 @@ def overview(path: Path) -> Path:
     figure, axes = board(7.6, 4.7, (30, 18.55))
 
     def say(x: float, y: float, text: str, colour: str = INK, **how: Any) -> None:
-        look = {"ha": "center", "va": "center", "color": colour, "fontsize": 12}
+        look: dict[str, Any] = {"ha": "center", "va": "center", "color": colour, "fontsize": 12}
         axes.text(x, y, text, **(look | how))
 
     _frame(axes, (5.6, 12.6), (18.8, 5.4), INK)
@@ -48,12 +49,11 @@ def overview(path: Path) -> Path:
     for i, x in enumerate((0.5, 10.4, 20.3)):
         _frame(axes, (x, 0.5), (9.2, 7.0), BLUE)
         say(x + 0.6, 6.5, f"executor {i + 1}", BLUE, weight="bold", ha="left")
-        cells = {"lit": [(row, column) for row in range(5) for column in range(5)]}
-        matrix(axes, (x + 0.8, 5.5), (5, 3), GREEN, 0.62, **cells)
+        matrix(axes, (x + 0.8, 5.5), (5, 3), GREEN, 0.62, lit=FULL)
         say(x + 3.15, 3.95, "@")
-        matrix(axes, (x + 3.7, 4.9), (3, 4), BLUE, 0.62, **cells)
+        matrix(axes, (x + 3.7, 4.9), (3, 4), BLUE, 0.62, lit=FULL)
         say(x + 6.7, 3.95, "@")
-        matrix(axes, (x + 7.25, 5.2), (4, 2), ORANGE, 0.62, **cells)
+        matrix(axes, (x + 7.25, 5.2), (4, 2), ORANGE, 0.62, lit=FULL)
         say(x + 1.73, 1.35, "Parquet", FAINT)
         say(x + 6.1, 1.35, "NumPy", FAINT)
         low, high = x + 4.6, 15 + 5.2 * (i - 1)
