@@ -12,7 +12,9 @@ codes. What stands here was chosen by measurement and is tuned for no table.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -188,6 +190,27 @@ def mlp(
         "epochs": epochs,
         "patience": 8,
     }
+
+
+RECIPES: dict[str, Callable[..., dict[str, Any]]] = {"tabm": tabm, "realmlp": realmlp, "mlp": mlp}
+
+
+def make(facts: Facts, name: str, **options: Any) -> dict[str, Any]:
+    """The recipe of a name; ValueError names the nearest right name or option."""
+    if name not in RECIPES:
+        raise ValueError(f"no recipe {name!r}{nn.nearest(name, RECIPES)}")
+    known = list(signature(RECIPES[name]).parameters)[1:]
+    for option in options:
+        if option not in known:
+            raise ValueError(f"the recipe {name} has no {option!r}{nn.nearest(option, known)}")
+    return RECIPES[name](facts, **options)
+
+
+def with_loss(settings: dict[str, Any], loss: nn.Loss) -> dict[str, Any]:
+    """A recipe's settings with another loss; of an ensemble, for each member."""
+    if isinstance(settings["loss"], nn.EachMember) and not isinstance(loss, nn.EachMember):
+        loss = nn.EachMember(loss)
+    return {**settings, "loss": loss}
 
 
 def _inputs(facts: Facts, embedding: nn.Layer | None) -> nn.Layer:

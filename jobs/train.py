@@ -21,17 +21,10 @@ def train(args: argparse.Namespace) -> str:
     run.output.check_writable()
     data = run.data
     frame = cli.read(spark, str(data.train), data.where)
-    validation: Any = data.validation  # a path, or a boolean column
-    if validation is not None and validation not in frame.columns:
+    validation: Any = data.validation  # a path, a boolean column, or a share of the rows
+    if isinstance(validation, str) and validation not in frame.columns:
         validation = cli.read(spark, validation, data.where)
-    result = run.trainer().fit(
-        frame,
-        inputs=data.inputs,
-        label=data.label,
-        weight=data.weight,
-        validation=validation,
-        num_shards=run.num_shards,
-    )
+    result = run.fit(frame, validation)
     result.model.save(run.output.model)
     if run.output.history:
         cli.write_json(run.output.history, result.history)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pyspark.ml.base import _FitMultipleIterator
@@ -101,7 +101,7 @@ class NetworkEstimator(NetworkParams):
             if self.isDefined(self.getParam(name)):
                 settings[argument] = self.getOrDefault(name)
         if self.isDefined(self.loss):
-            settings["loss"] = named(self.getLoss())
+            settings = recipes.with_loss(settings, named(self.getLoss()))
         if self.isDefined(self.optimizer):
             settings["optimizer"] = named(self.getOptimizer())
         if self.isDefined(self.learningRate):
@@ -128,15 +128,7 @@ class NetworkEstimator(NetworkParams):
         facts = recipes.Facts.of(data, *self._task(data))
         if self.isDefined(self.layers):
             return recipes.mlp(facts, tuple(self.getLayers()))
-        makers: dict[str, Callable[..., dict[str, Any]]] = {
-            "tabm": recipes.tabm,
-            "realmlp": recipes.realmlp,
-            "mlp": recipes.mlp,
-        }
-        name = self.getRecipe()
-        if name not in makers:
-            raise ValueError(f"recipe: no {name!r}{nn.nearest(name, makers)}")
-        return makers[name](facts)
+        return recipes.make(facts, self.getRecipe())
 
     def _task(self, data: Dataset) -> tuple[recipes.Task, int]:
         """What the label is, and how many outputs it takes."""

@@ -20,6 +20,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dpnn.data.encoders.encoders import Encoders
 from dpnn.models.model import TrainedModel, load
 from dpnn.spark import files
 from dpnn.spark.hadoop import HadoopPath
@@ -64,6 +65,11 @@ def load_model(args: argparse.Namespace) -> tuple[TrainedModel, Any]:
     for module in args.modules:
         import_module(module)
     model = load(args.model)
+    if args.inputs and model.columns and isinstance(model.columns.inputs, Encoders):
+        raise ValueError(
+            f"{args.model} takes its raw columns by their names: leave out --inputs, and rename "
+            "columns that are called otherwise"
+        )
     return model, columns(args.inputs, model.columns and model.columns.inputs)
 
 

@@ -1,7 +1,9 @@
 """Run files: a training written down as TOML, checked key by key before anything starts.
 
-    [data]      train, validation, inputs, label, weight, where
+    [data]      train, validation, label, weight, where; inputs, or raw columns: numeric,
+                categorical, date (none of them: by type)
     [model]     layers = [{type = "Dense", units = 256}, …]   or   factory = "my_module:build"
+                or, of raw columns, recipe = "tabm"   or   {type = "tabm", members = 16}
     [training]  loss, optimizer, schedule, num_shards, and what `Trainer` takes: batch_size, …
     [output]    model, checkpoints, history
 
@@ -22,10 +24,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from dpnn import nn
+from dpnn import nn, recipes
 from dpnn.models import modelfile
 from dpnn.nn.core.fields import is_number
-from dpnn.runs.run import ConfigError, Data, Output, Run
+from dpnn.runs.run import ConfigError, Data, Output, Recipe, Run
 from dpnn.training.trainer import Trainer
 
 _NAMES = {
@@ -41,6 +43,7 @@ _NAMES = {
 }
 
 
+_SOME = recipes.Facts(rows=1000, numbers=1, places=1)
 _ELSEWHERE = ("model", "checkpoints")  # fields of Trainer that other sections give
 
 
@@ -65,7 +68,7 @@ class _Reader:
         self.file = file
         self.overridden: dict[str, str] = {}  # dotted key -> the --set that gave it
         training = {**_trainer_hints(), "schedule": nn.Schedule, "num_shards": int}
-        model = {"layers": list, "factory": str}
+        model = {"layers": list, "factory": str, "recipe": str}
         self.sections: dict[str, dict[str, Any]] = {
             "data": typing.get_type_hints(Data),
             "model": model,
@@ -80,36 +83,60 @@ class _Reader:
                 raise self.error(name, f"must be a section: write [{name}]")
         data = self.section("data", tables["data"])
         output = self.section("output", tables["output"])
-        self.required("data", data, ["train", "inputs", "label"])
         model = self.model(tables["model"])
-        settings = self.training(tables["training"])
+        self.data(data, isinstance(model, Recipe))
+        settings = self.training(tables["training"], isinstance(model, Recipe))
         shards = settings.pop("num_shards", None)
         run = Run(Path(self.file).stem, Data(**data), model, settings, shards, Output(**output))
         try:
-            modelfile.check_savable(model)
-        except ValueError as error:
+            if isinstance(model, Recipe):  # of some table: what is wrong with it is so of any
+                recipes.make(_SOME, model.name, **model.options)
+            else:
+                modelfile.check_savable(model)
+        except (TypeError, ValueError) as error:
             raise self.error("model", f"is not right: {error}") from None
         try:
-            run.trainer()
+            if isinstance(model, Recipe):
+                Trainer(**model.settings(settings, _SOME))
+            else:
+                run.trainer()
         except (TypeError, ValueError) as error:
             raise self.error("training", f"is not right: {error}") from None
         return run
 
-    def training(self, table: dict[str, Any]) -> dict[str, Any]:
+    def data(self, data: dict[str, Any], recipe: bool) -> None:
+        raw = [name for name in ("numeric", "categorical", "date") if data.get(name)]
+        if data.get("inputs") is not None and (raw or recipe):
+            other = f"data.{raw[0]}" if raw else "model.recipe"
+            raise self.error(
+                "data.inputs",
+                f"names columns as they are, and {other} is of raw ones: name raw columns under "
+                "numeric, categorical and date, or none at all",
+            )
+        inputs = [] if raw or recipe else ["inputs"]
+        self.required("data", data, ["train", *inputs, "label"])
+
+    def training(self, table: dict[str, Any], recipe: bool) -> dict[str, Any]:
         settings = self.section("training", table)
-        self.required("training", settings, ["loss"])
+        self.required("training", settings, [] if recipe else ["loss"])
+        if recipe and "optimizer" not in settings:
+            return settings  # the recipe's own takes the schedule
         schedule = settings.pop("schedule", None)
         if schedule is not None:
             optimizer = settings.get("optimizer", nn.Adam())
             settings["optimizer"] = dataclasses.replace(optimizer, learning_rate=schedule)
         return settings
 
-    def model(self, table: dict[str, Any]) -> nn.Layer:
+    def model(self, table: dict[str, Any]) -> nn.Layer | Recipe:
         self.known("model", table, self.sections["model"])
         if len(table) != 1:
-            raise self.error("model", 'needs either layers = [...] or factory = "module:function"')
+            raise self.error(
+                "model", 'needs one of layers = [...], factory = "module:function", recipe = "tabm"'
+            )
         if "factory" in table:
             return self.factory(table["factory"])
+        if "recipe" in table:
+            return self.recipe(table["recipe"])
         layers = table["layers"]
         if not isinstance(layers, list) or not all(isinstance(item, dict) for item in layers):
             raise self.error("model.layers", 'must be a list like [{type = "Dense", units = 10}]')
@@ -117,6 +144,13 @@ class _Reader:
         for i, spec in enumerate(layers):
             made.append(self.spec(f"model.layers[{i}]", spec, nn.Layer))
         return nn.Sequential(*made)
+
+    def recipe(self, told: Any) -> Recipe:
+        if isinstance(told, str):
+            return Recipe(told, {})
+        if not isinstance(told, dict) or not isinstance(told.get("type"), str):
+            raise self.error("model.recipe", 'must be like "tabm" or {type = "tabm", members = 16}')
+        return Recipe(told["type"], {key: value for key, value in told.items() if key != "type"})
 
     def factory(self, name: Any) -> nn.Layer:
         module, _, function = str(name).partition(":")
@@ -228,7 +262,10 @@ def _check_index(node: Any, part: str, text: str) -> None:
 
 def _trainer_hints() -> dict[str, Any]:
     """What of `Trainer` can be written in TOML, with its types."""
-    hints = typing.get_type_hints(Trainer)
+    hints = {
+        name: str if typing.get_origin(hint) is typing.Literal else hint  # Trainer says which
+        for name, hint in typing.get_type_hints(Trainer).items()
+    }
     simple = (str, int, float, bool, list[str], type(None), nn.Loss, nn.Optimizer)
     fields = [f.name for f in dataclasses.fields(Trainer) if f.name not in _ELSEWHERE]
     return {name: hints[name] for name in fields if all(k in simple for k in _kinds(hints[name]))}

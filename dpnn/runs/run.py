@@ -6,9 +6,15 @@ import dataclasses
 import os
 from typing import Any
 
-from dpnn import nn
+from dpnn import nn, recipes
+from dpnn.data.dataset import Dataset
+from dpnn.data.encoders.wishes import columns
+from dpnn.data.saying import say
 from dpnn.spark import files
+from dpnn.spark.waiting import Waiting
 from dpnn.training import checkpoints
+from dpnn.training.checks import check_classes
+from dpnn.training.result import Result
 from dpnn.training.trainer import Trainer
 
 
@@ -18,17 +24,30 @@ class ConfigError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """train and validation are Parquet paths; validation may name a boolean column of train.
+    """train and validation are Parquet paths; validation may name a boolean column of train, or be
+    a share of its rows.
 
-    where: a SQL condition on the rows of both.
+    inputs                      columns as they are
+    numeric, categorical, date  or raw columns, as in `dpnn.columns`; none of them: by type
+    where                       a SQL condition on the rows of both
     """
 
     train: str | None = None
-    validation: str | None = None
+    validation: str | float | None = None
     inputs: str | list[str] | dict[str, Any] | None = None
+    numeric: list[str] | None = None
+    categorical: list[str] | None = None
+    date: list[str] | None = None
     label: str | list[str] | None = None
     weight: str | None = None
     where: str | None = None
+
+    @property
+    def columns(self) -> Any:
+        """The inputs as `Dataset` takes them."""
+        if self.inputs is not None:
+            return self.inputs
+        return columns(self.numeric or (), self.categorical or (), self.date or ())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,16 +70,67 @@ class Output:
 
 
 @dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A recipe of `dpnn.recipes` by its name, and its options."""
+
+    name: str
+    options: dict[str, Any]
+
+    def settings(self, given: dict[str, Any], facts: recipes.Facts) -> dict[str, Any]:
+        """The arguments of `Trainer`: those of the file before those of the recipe."""
+        made = recipes.make(facts, self.name, **self.options)
+        given = dict(given)
+        if "loss" in given:
+            made = recipes.with_loss(made, given.pop("loss"))
+        if "schedule" in given:
+            rate = given.pop("schedule")
+            made["optimizer"] = dataclasses.replace(made["optimizer"], learning_rate=rate)
+        return {**made, **given}
+
+    def facts(self, given: dict[str, Any], dataset: Dataset) -> recipes.Facts:
+        """Of rows that were read. A loss that the file names says what a label of numbers is."""
+        task = given["loss"].task if "loss" in given else None
+        if task != "classes":
+            return recipes.Facts.of(dataset, task)
+        check_classes(dataset)
+        classes = len(dataset.encoders.classes) if dataset.encoders else 0
+        highest = max(dataset.labels(split)[1] for split in dataset.rows)  # type: ignore[index]
+        return recipes.Facts.of(dataset, task, classes or int(highest) + 1)
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
-    """A checked run file. `settings` are the arguments of `Trainer` other than the model."""
+    """A checked run file. `settings` are the arguments of `Trainer` other than the model.
+
+    model   the layers, or how a recipe makes them of the rows that were read
+    """
 
     name: str
     data: Data
-    model: nn.Layer
+    model: nn.Layer | Recipe
     settings: dict[str, Any]
     num_shards: int | None
     output: Output
 
-    def trainer(self, **more: Any) -> Trainer:
-        given = {"checkpoints": self.output.checkpoints, **self.settings, **more}
-        return Trainer(self.model, **given)
+    def trainer(self, dataset: Dataset | None = None, **more: Any) -> Trainer:
+        """dataset: the rows that a recipe must know."""
+        settings: dict[str, Any] = {"model": self.model, **self.settings}
+        if isinstance(self.model, Recipe):
+            if dataset is None:
+                raise ValueError("a recipe makes the model of rows: give trainer(dataset), or fit")
+            settings = self.model.settings(self.settings, self.model.facts(self.settings, dataset))
+            if not dataset.has("validation") and "patience" not in self.settings:
+                settings["patience"] = None
+        return Trainer(**{"checkpoints": self.output.checkpoints, **settings, **more})
+
+    def fit(self, data: Any, validation: Any = None) -> Result:
+        """Train on a DataFrame, or a table, with the columns that the file names."""
+        named = self.data.columns, self.data.label, self.data.weight, validation, self.num_shards
+        if not isinstance(self.model, Recipe):
+            return self.trainer().fit(data, *named)
+        progress = self.settings.get("progress")
+        with Waiting(None if progress is False else say) as waiting:
+            with waiting.over("reading the data"):
+                dataset = Dataset(data, *named, progress)
+            with dataset:
+                return self.trainer(dataset).fit(dataset)

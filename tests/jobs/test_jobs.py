@@ -18,6 +18,7 @@ from dpnn import Trainer, load, nn
 from dpnn.datasets import digits
 from dpnn.nn.core.spec import REGISTRY
 from dpnn.runs import cli
+from tests import adult
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--set", "training.epochs=2", "--set", "training.engine=local"]
@@ -214,6 +215,35 @@ def test_inputs_of_other_names(job, spark_session, tmp_path):
     assert "--inputs {one is not TOML" in refused(
         job("evaluate", *where, tmp_path / "named", "--inputs", "{one")
     )
+
+
+@pytest.mark.parametrize("columns", ["named", "by type"])
+def test_raw_columns_and_a_recipe(job, tmp_path, columns):
+    adult.write(tmp_path / "adult")
+    run_file = ROOT / "conf" / "adult.toml"
+    if columns == "by type":
+        lines = ["[data]", 'label = "income"', "validation = 0.2", "[model]", 'recipe = "mlp"']
+        run_file = tmp_path / "few.toml"
+        run_file.write_text("\n".join(lines))
+    sets = [f"data.train={tmp_path / 'adult' / 'train'}", "output.model=m.safetensors"]
+    sets += ["training.epochs=4", "training.engine=local", "training.num_shards=2"]
+    status, out, err = job("train", run_file, *(f"--set={text}" for text in sets))
+    assert status == 0, err
+    assert "epochs     4" in out
+    chosen = "dpnn: by type, 6 numeric: 'age', 'fnlwgt', 'educational-num', "
+    assert err.count(chosen) == (columns == "by type")
+    assert load("m.safetensors").columns.inputs.classes == ("<=50K", ">50K")
+
+    where = ["--model", "m.safetensors", "--data", tmp_path / "adult" / "test"]
+    status, _, err = job("evaluate", *where, "--json", "figures.json")
+    assert status == 0, err
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["auc"] > 0.7
+    status, out, err = job("predict", *where, "--output", tmp_path / "out")
+    assert status == 0, err
+    assert out.rstrip().endswith("and prediction, probability")
+    told = refused(job("evaluate", *where, "--inputs", "age"))
+    assert "m.safetensors takes its raw columns by their names: leave out --inputs" in told
 
 
 def test_layers_of_ones_own(job, spark_session, tmp_path, monkeypatch):

@@ -1,13 +1,17 @@
 """Run files: what is right comes back as objects, what is wrong as one line that names it."""
 
+import datetime as dt
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from dpnn import nn
+import dpnn
+from dpnn import Dataset, nn
 from dpnn.runs.config import read_run
-from dpnn.runs.run import ConfigError
+from dpnn.runs.run import ConfigError, Recipe
 
 GOOD = """
 [data]
@@ -124,7 +128,11 @@ def test_a_factory_gives_the_model(run_file, tmp_path, monkeypatch):
         ('"MeanSquaredError"', "3", r"training.loss in .* must be a loss, e.g. .*, got 3"),
         ("momentum", "momentun", r"training.optimizer in .*SGD has no 'momentun'.*'momentum'"),
         ("layers = [", "layers = [1, ", r"model.layers in .* must be a list like"),
-        ("[model]", '[model]\nfactory = "a:b"', r"model in .* needs either layers .* or factory"),
+        (
+            "[model]",
+            '[model]\nfactory = "a:b"',
+            r"model in .* needs one of layers .* factory .* recipe",
+        ),
         ("epochs = 3", 'checkpoints = "c"', r"'training.checkpoints' in .* the section output"),
         ('{type = "ReLU"}', "{units = 3}", r"model.layers\[1\] in .* has no type: write"),
         ("epochs = 3", "epochs = ", r"run.toml is not a TOML file: .*line 13"),
@@ -134,6 +142,80 @@ def test_a_mistake_is_one_line_that_names_it(run_file, old, new, message):
     assert GOOD.count(old) == 1
     with pytest.raises(ConfigError, match=message) as told:
         read_run(run_file(GOOD.replace(old, new)))
+    assert "\n" not in str(told.value)
+
+
+RAW = """
+[data]
+train = "in"
+label = "y"
+numeric = ["a", "b"]
+date = ["d"]
+
+[model]
+recipe = {type = "tabm", members = 3}
+
+[training]
+epochs = 2
+"""
+
+
+def table(rows=120):
+    a = np.linspace(-1, 1, rows)
+    days = [dt.date(2020, 1, 1 + i % 28) for i in range(rows)]
+    classes = (np.arange(rows) % 3).astype(np.int32)
+    return pa.table({"a": a, "b": a**2, "d": days, "y": classes, "s": classes.astype("U1")})
+
+
+def test_raw_columns_and_a_recipe(run_file, capsys):
+    run = read_run(run_file(RAW), ["training.engine=local", "training.optimizer=Adam"])
+    assert run.data.columns == dpnn.columns(["a", "b"], date=["d"])
+    assert run.model == Recipe("tabm", {"members": 3})
+    result = run.fit(table(), 0.25)
+    assert len(result.history["loss"]) == 2
+    assert nn.Members(3) in result.model.network.layer.layers
+    assert result.model.loss.task == "values"
+    assert result.model.predict(table()).shape == (120, 1)
+    with pytest.raises(ValueError, match=r"a recipe makes the model of rows: give trainer"):
+        run.trainer()
+    by_type = read_run(run_file(RAW.replace("numeric", "# numeric").replace("date =", "# date =")))
+    assert by_type.data.columns == dpnn.columns()
+    capsys.readouterr()
+    by_type.fit(table().drop(["d"]), 0.25)
+    told = capsys.readouterr().err
+    assert "dpnn: by type, 2 numeric: 'a', 'b'\ndpnn: by type, 1 categorical: 's'\n" in told
+
+
+def test_what_a_run_file_says_goes_before_its_recipe(run_file):
+    texts = ["training.loss=SoftmaxCrossEntropy", "training.num_shards=1", "model.recipe.width=8"]
+    text = RAW + 'schedule = {type = "CosineDecay", rate = 0.2, steps = 100}\npatience = 5\n'
+    run = read_run(run_file(text), texts)
+    with Dataset(table(), run.data.columns, "y", num_shards=1) as data:
+        trainer = run.trainer(data)
+    assert trainer.loss == nn.EachMember(nn.SoftmaxCrossEntropy())
+    assert trainer.optimizer == nn.AdamW(nn.CosineDecay(0.2, 100), weight_decay=3e-4)
+    assert (trainer.epochs, trainer.patience, trainer.batch_size) == (2, 5, 256)
+    assert nn.Dense(8) in trainer.model.layers
+    assert trainer.model.build(data.input_shape).output_shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"tabm"', '"tabn"', r"model in .* is not right: no recipe 'tabn': did you mean 'tabm'"),
+        ("members", "member", r"the recipe tabm has no 'member': did you mean 'members'"),
+        ('numeric = ["a", "b"]', 'inputs = "a"', r"data.inputs in .* names columns as they are"),
+        ("recipe = {", "layers = [], recipe = {", None),
+        ('{type = "tabm", members = 3}', "3", r"model.recipe in .* must be like"),
+        ("epochs = 2", "epoch = 2", r"unknown key 'training.epoch'"),
+        ("numeric", "numerics", r"unknown key 'data.numerics' in .*: did you mean 'numeric'"),
+        ("epochs = 2", "epochs = -1", r"training in .* is not right: epochs must be"),
+    ],
+)
+def test_a_mistake_with_raw_columns_is_one_line(run_file, old, new, message):
+    assert RAW.count(old) == 1
+    with pytest.raises(ConfigError, match=message) as told:
+        read_run(run_file(RAW.replace(old, new)))
     assert "\n" not in str(told.value)
 
 
@@ -171,7 +253,7 @@ def test_the_run_files_of_the_project_are_right():
     assert {"digits.toml", "mnist.toml"} <= {path.name for path in paths}
     for path in paths:
         run = read_run(path, ["data.train=x", "data.validation=x"])
-        assert json.dumps(nn.to_spec(run.model))
+        assert isinstance(run.model, Recipe) or json.dumps(nn.to_spec(run.model))
 
 
 def test_mnist_without_paths_says_how_to_give_them():
