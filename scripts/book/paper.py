@@ -38,6 +38,8 @@ DARK = {
     PALE[INK]: "#232a38",
 }
 
+TIGHT = 0.8  # of a drawing's inches: so much larger are its letters on a page of any width
+
 mpl.rcParams.update(
     {
         "font.family": "DejaVu Sans",
@@ -67,7 +69,7 @@ mpl.rcParams.update(
 
 def board(width: float, height: float, units: tuple[float, float]) -> tuple[Figure, Axes]:
     """An empty drawing of so many inches, whose coordinates run from (0, 0) to `units`."""
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(TIGHT * width, TIGHT * height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, units[0]), ylim=(0, units[1]), aspect="equal")
     axes.axis("off")

@@ -79,7 +79,7 @@ def three_ways(cost: dict[str, float], path: Path) -> Path:
     figure, (axes,) = charts(8, 2.3)
     names = list(cost)[::-1]
     bars = axes.barh(names, [cost[name] for name in names], color=[BLUE, ORANGE, FAINT], height=0.6)
-    axes.bar_label(bars, [f"{cost[name]:.2g} ms" for name in names], padding=5, color=INK)
+    axes.bar_label(bars, [f"{cost[name]:.3g} ms" for name in names], padding=5, color=INK)
     axes.set(xscale="log", xlabel="milliseconds for 64 rows, 100 numbers in, 50 circles (log)")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlim(min(cost.values()) / 2, max(cost.values()) * 4)

@@ -71,7 +71,7 @@ def seam(path: Path) -> Path:
 
 def step(calls: list[tuple[str, list[tuple[int, ...]], int, float]], path: Path) -> Path:
     """One bar whose pieces are the calls in their order."""
-    figure, (axes,) = charts(10, 2.3)
+    figure, (axes,) = charts(7.5, 2.4)
     left = 0.0
     for name, shapes, _, ms in calls:
         product = name == "dot" and len(shapes[0]) == 2
@@ -80,7 +80,7 @@ def step(calls: list[tuple[str, list[tuple[int, ...]], int, float]], path: Path)
         if product and ms > 0.05 * sum(call[3] for call in calls):
             (rows, inner), (_, columns), _ = shapes
             text = f"({rows}, {inner})\n@ ({inner}, {columns})"
-            axes.text(left + ms / 2, 0.33, text, ha="center", va="bottom", fontsize=9)
+            axes.text(left + ms / 2, 0.33, text, ha="center", va="bottom", fontsize=10)
         left += ms
     axes.set(xlabel="milliseconds since the step began", ylim=(-0.3, 0.75), xlim=(0, left))
     axes.set_yticks([])

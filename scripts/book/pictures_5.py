@@ -44,7 +44,8 @@ def sum_tree(path: Path) -> Path:
                 linestyle=(0, (4, 3)),
             )
         )
-        axes.text(xs[left] - 1.1, 9.3, host, color=hue, weight="bold", va="center")
+        side, x = ("left", xs[0] - 1.1) if left == 0 else ("right", xs[-1] + 1.1)
+        axes.text(x, 9.3, host, color=hue, weight="bold", va="center", ha=side)
 
     def node(x: float, y: float, name: str, hue: str, full: bool = True) -> Place:
         face, edge = (hue, hue) if full else (PALE[hue], hue)
@@ -92,7 +93,7 @@ def same_bits(results: dict[str, Any], path: Path) -> Path:
 
 
 def timeline(ledger: dict[str, dict[str, float]], path: Path) -> Path:
-    figure, panels = charts(10, 3.3, 2)
+    figure, panels = charts(8, 4.6, 1, 2, height_ratios=(3, 2))
     for axes, engines, title in (
         (panels[0], ("job", "resident", "local"), "all three"),
         (panels[1], ("resident", "local"), "the two short ones, enlarged"),
@@ -111,6 +112,6 @@ def timeline(ledger: dict[str, dict[str, float]], path: Path) -> Path:
         axes.set_xlim(0, 1.25 * max(sum(ledger[e][p] for p in PARTS) for e in engines))
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=len(PARTS), fontsize=9, handlelength=1)
+    figure.legend(loc="outside lower center", ncols=3, handlelength=1)
     save(figure, path, "A step's time by engine")
     return path

@@ -34,7 +34,7 @@ def draw(text: str, folder: Path) -> list[Path]:
 
 def overview(path: Path) -> Path:
     """Driver above, executors below; weights go down, sums come up."""
-    figure, axes = board(7.6, 4.7, (30, 18.55))
+    figure, axes = board(9.5, 5.875, (30, 18.55))
 
     def say(x: float, y: float, text: str, colour: str = INK, **how: Any) -> None:
         look: dict[str, Any] = {"ha": "center", "va": "center", "color": colour, "fontsize": 12}
