@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from dpnn.data.ingest_tasks import plain
 from dpnn.data.placement import row_hashes
 from dpnn.data.shards import LocalShards, Shard, Split, as_split
 
-CHUNK = 1 << 15  # rows that are looked at or encoded at once
+CHUNK = 1 << 15  # rows that are looked at or encoded at once, …
+NUMBERS = 1 << 22  # … and numbers: rows of more than 128 columns are fewer
 
 
 def look(handles: Iterable[Handle], wishes: Wishes, text_label: bool) -> Iterator[Findings]:
@@ -53,8 +55,9 @@ def findings(
         known["taught"] = {names[label] for label in np.unique(train.y).tolist()}
     hashes = np.concatenate([np.empty(0, np.uint64), *map(row_hashes, _chunks(train.arrays))])
     total = None
-    for start in range(0, max(train.rows, 1), CHUNK):
-        rows = train.order[start : start + CHUNK]
+    step = _step(train.arrays)
+    for start in range(0, max(train.rows, 1), step):
+        rows = train.order[start : start + step]
         arrays = {name: array[rows] for name, array in train.arrays.items()}
         some = raw_of(arrays, wishes)
         y = arrays.get("y")
@@ -135,8 +138,15 @@ def raw_of(arrays: dict[str, np.ndarray], wishes: Wishes) -> Raw:
 
 def _chunks(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
     rows = len(next(iter(arrays.values())))
-    for start in range(0, rows, CHUNK):
-        yield {name: array[start : start + CHUNK] for name, array in arrays.items()}
+    step = _step(arrays)
+    for start in range(0, rows, step):
+        yield {name: array[start : start + step] for name, array in arrays.items()}
+
+
+def _step(arrays: dict[str, np.ndarray]) -> int:
+    """Rows at once, so that those of wide vectors take no more memory than others."""
+    width = sum(prod(array.shape[1:]) for array in arrays.values())
+    return max(min(CHUNK, NUMBERS // max(width, 1)), 1)
 
 
 def _shapes(handle: Handle) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ import pytest
 
 from dpnn.data.checks import DataError
 from dpnn.data.encoders.encoders import Encoders
-from dpnn.data.encoders.findings import SAMPLE, find
+from dpnn.data.encoders.findings import NUMBERS, SAMPLE, find
 from dpnn.data.encoders.learning import learn
 from dpnn.data.encoders.raw import MISSING, read
 from dpnn.data.encoders.wishes import Category, Date, Number, Wishes, columns
@@ -213,6 +213,14 @@ def test_what_cannot_be_is_one_line():
         learned({"x": pa.array([None, None], pa.float64())}, columns(numeric=["x"]))
     with pytest.raises(DataError, match="'c' is missing in all 2 training rows: leave it out"):
         learned({"c": pa.array([None, None], pa.string())}, columns(categorical=["c"]))
+
+
+def test_the_sample_of_a_wide_table_is_small():
+    hashes = np.arange(700, dtype=np.uint64)[::-1].copy()
+    numbers = np.broadcast_to(np.arange(700.0)[:, None], (700, 1 << 15))
+    found = find(hashes, numbers, np.empty((700, 0), np.int64), [])
+    assert found.sample.size == NUMBERS
+    np.testing.assert_array_equal(found.sample[:, 0], np.arange(699.0, 187.0, -1))
 
 
 def test_places_among_the_edges():

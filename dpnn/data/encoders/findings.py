@@ -1,7 +1,8 @@
 """What shards say of their raw training rows, small enough to travel, and added up in shard order.
 
 Numbers: the rows with the smallest row hashes, a sample of the table that is the same however it
-is cut into shards (all rows of a table of up to `SAMPLE`); and exact counts, means and squares.
+is cut into shards (all rows of a table of up to `SAMPLE`, unless it is wide); and exact counts,
+means and squares.
 Categories: how often each value occurs. Executor and driver; needs NumPy alone.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 from dpnn.data.encoders.raw import MISSING
 
 SAMPLE = 1 << 15  # rows: quantiles are within 0.6 % of a table's
+NUMBERS = 1 << 24  # of the sample, at most: rows of more than 512 columns are fewer
 VALUES = 1 << 17  # of a category column that a shard tells, by frequency
 
 
@@ -107,7 +109,8 @@ def find(
 
 
 def _smallest(hashes: np.ndarray, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(hashes, kind="stable")[:SAMPLE]
+    rows = max(min(SAMPLE, NUMBERS // max(sample.shape[1], 1)), 1)
+    order = np.argsort(hashes, kind="stable")[:rows]
     return hashes[order], sample[order]
 
 
