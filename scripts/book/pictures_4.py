@@ -13,7 +13,7 @@ from paper import BLUE, FAINT, GREEN, HAIR, INK, ORANGE, PALE, PINK, arrow, boar
 def draw(names: dict[str, Any], folder: Path) -> list[Path]:
     return [
         seam(folder / "seam.svg"),
-        step(names["ledger"].calls, folder / "step.svg"),
+        step(names["calls"], folder / "step.svg"),
         kernels(names["pairs"], folder / "kernels.svg"),
     ]
 
