@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from dpnn import nn
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -71,6 +74,45 @@ def test_the_chapters_library_has_no_more_lines_than_it_says():
     grown = text[text.index("## Grow a library") : text.index("### It reads handwriting")]
     code = "".join(block.code for block in pages.blocks(grown))
     assert 80 < count_lines.measure(code).lines < 120
+
+
+class Gate(nn.Layer):
+    """What chapter 3 asks for at its end, by its own rules: y = (x W) · σ(x V)."""
+
+    units: int
+
+    def shapes(self, x, ctx):
+        (size,) = x
+        weights = nn.Param((size, self.units), "glorot")
+        return {"W": weights, "V": weights}, (self.units,)
+
+    def forward(self, p, x, ctx):
+        a = x @ p["W"]
+        s = 1 / (1 + ctx.xp.exp(-(x @ p["V"])))
+        return a * s, (x, a, s)
+
+    def backward(self, p, g, cache, dy, ctx):
+        x, a, s = cache
+        da = dy * s
+        dv = dy * a * s * (1 - s)
+        g["W"][...] = x.T @ da
+        g["V"][...] = x.T @ dv
+        return da @ p["W"].T + dv @ p["V"].T
+
+
+class Forgetful(Gate):
+    """Leaves a window as it was."""
+
+    def backward(self, p, g, cache, dy, ctx):
+        return super().backward(p, g | {"V": np.empty_like(g["V"])}, cache, dy, ctx)
+
+
+def test_the_chapters_rules_are_enough_for_a_gated_layer():
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    assert nn.gradient_check(Gate(4), x) < 1e-6
+    assert nn.Sequential(nn.Dense(8), Gate(4)).build(6).output_shape == (4,)
+    with pytest.raises(AssertionError, match=r"V\[0, 0\]: backward nan, numeric"):
+        nn.gradient_check(Forgetful(4), x)
 
 
 @pytest.mark.parametrize("name", ["cheat-sheet.md"])
