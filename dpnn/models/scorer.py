@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -20,9 +21,10 @@ from dpnn.data.tables import Wanted
 from dpnn.models import outputs
 from dpnn.nn.core.network import each, length
 
-BATCH = 1000  # rows of one forward pass: ten to a batch of Spark's, so that both cut rows alike
+BATCH = 1000  # rows of one forward pass
 _KEPT = 4  # networks that a Python worker keeps
 _bound: dict[str, nn.Network] = {}  # Executor. By `Sent.key`
+_twins: WeakKeyDictionary[nn.Network, tuple[nn.Network, Any]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -69,12 +71,29 @@ def forward(
     """Either side. The raw outputs (B, …) of all rows; DataError names the column of a bad value.
 
     names   the columns that x is of
+
+    Computed in float64 and rounded once: in float32 the last bits of a row's outputs depend on its
+    place in a batch, by how BLAS cuts a product, and so on how a frame happens to be partitioned.
     """
     try:
         with np.errstate(all="ignore"):  # what overflows shows in the outputs
-            return network.predict(x, batch)
+            return _precise(network).predict(x, batch).astype(network.weights.dtype)
     except ValueError as error:
         raise explained(error, network, x, names) from None
+
+
+def _precise(network: nn.Network) -> nn.Network:
+    """The network in float64, with the weights that it has now."""
+    weights = network.weights
+    with _lock:
+        if network not in _twins:
+            wide = weights.astype(np.float64)
+            _twins[network] = nn.Network(network.layer, network.input_shape, wide), weights
+        twin, known = _twins[network]
+        if weights is not known or weights.flags.writeable:
+            twin.weights[...] = weights
+            _twins[network] = twin, weights
+        return twin
 
 
 def explained(

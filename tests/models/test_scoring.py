@@ -118,6 +118,22 @@ def test_the_same_score_everywhere(frame, tmp_path, kind):
     assert fresh.stdout == z.tobytes(), fresh.stderr.decode()
 
 
+def test_however_rows_are_cut_they_have_the_same_bits():
+    """Wide layers: there BLAS's blocks show in the last bits of float32."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((500, 100)).astype(np.float32)
+    net = nn.Sequential(nn.Dense(64), nn.Tanh(), nn.Dense(24)).build(100)
+    model = TrainedModel(net, nn.MeanSquaredError())
+    whole = model.predict(x)
+    for _ in range(3):
+        order = rng.permutation(len(x))
+        parts = np.split(x[order], np.sort(rng.choice(len(x), 9, replace=False)))
+        found = np.concatenate([model.predict(part) for part in parts])
+        np.testing.assert_array_equal(found, whole[order])
+    net.weights *= 2
+    assert not np.allclose(model.predict(x), whole)  # the weights of now
+
+
 @pytest.fixture(scope="module")
 def small(spark_session):
     rows = [(i, float(i), float(i % 5), i % 3) for i in range(300)]
