@@ -65,6 +65,7 @@ _TEXT = {
         "the validation indicator {name} has {count} value{s} that {are} neither true nor false, "
         "e.g. {example}: make it boolean, e.g. df.withColumn({name}, F.col({name}) == {example})"
     ),
+    "unread": "the files cannot be read past Spark: {where}",
     "negative": "{where} has {count} negative weight{s}, e.g. {low:g}: weights must be >= 0",
 }
 

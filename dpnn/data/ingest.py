@@ -1,8 +1,9 @@
 """DataFrame to shards: one pass over the source, and what must be so before anything trains on it.
 
-Select and filter (pushed down by Spark), `split` each Arrow batch by row content and by the rule
-that says which rows are for validation, shuffle the pieces to their shards, `write` each shard to
-a local disk. A second DataFrame's pieces are shuffled together with the first one's.
+Select and filter (pushed down by Spark, or read by the tasks themselves: `from_files`), `split`
+each Arrow batch by row content and by the rule that says which rows are for validation, shuffle the
+pieces to their shards, `write` each shard to a local disk. A second DataFrame's pieces are shuffled
+together with the first one's.
 
 Driver; needs pyspark.
 """
@@ -13,7 +14,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
 
@@ -22,18 +23,18 @@ from pyspark import RDD, TaskContext
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from dpnn.data import checks, ingest_tasks
+from dpnn.data import from_files, ingest_tasks
 from dpnn.data.arrow import Spec
-from dpnn.data.checks import DataError, Problem, raise_problems
+from dpnn.data.checks import DataError
 from dpnn.data.columns import Inputs, choose, describe, indicator
-from dpnn.data.dtypes import agreed, joint
 from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoding import encoded
 from dpnn.data.files import delete_run
-from dpnn.data.shards import SPLITS, Layout
+from dpnn.data.settling import settled
 from dpnn.data.spark_shards import LEVEL, SparkShards, remove
 from dpnn.data.splits import ByColumn, ByContent, Rule, Whole
 from dpnn.spark.reading import shown
+from dpnn.spark.scan import scan_of
 from dpnn.spark.session import Session
 from dpnn.spark.shuffles import remove_shuffles
 
@@ -43,12 +44,14 @@ class Source:
     """Rows to read, and which split each of them is for.
 
     hashed  the last column is the rows' hashes
+    plan    how tasks read its files themselves; None where Spark reads
     """
 
     frame: DataFrame
     spec: Spec
     rule: Rule
     hashed: bool = False
+    plan: from_files.Plan | None = None
 
 
 def ingest(
@@ -80,6 +83,29 @@ def ingest(
         raise ValueError(f"num_shards is {num_shards}: it must be at least 1")
     sources = _sources(df, validation, columns_of=(inputs, label, weight), hashed=hashed)
     session.ship()
+    record = describe(df, inputs, label, weight)
+    plans = [from_files.plan(scan_of(source.frame), session.slots()) for source in sources]
+    direct = [replace(source, plan=plan) for source, plan in zip(sources, plans, strict=True)]
+    try:
+        raw = _read(session, direct, num_shards, record, show)
+    except DataError:
+        if not any(plans):
+            raise  # else Spark's rows tell it as they do of any source
+        raw = _read(session, sources, num_shards, record, show)
+    spec = sources[0].spec
+    if known or spec.wishes is None:
+        return raw
+    try:
+        return encoded(raw, spec.wishes, spec.text_label)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _read(
+    session: Session, sources: Sequence[Source], num_shards: int, record: dict[str, Any], show: bool
+) -> SparkShards:
+    """The rows of the sources as they are, in shards. DataError of rows that are bad."""
     run = uuid.uuid4().hex[:12]
     cached: RDD | None = None
     facts: list[dict] = []
@@ -93,13 +119,9 @@ def ingest(
         ):
             cached = _lay_down(sources, run, num_shards)
             facts = cached.collect()
-        layouts = _settled(facts, sources)
-        record = describe(df, inputs, label, weight)
-        shards = SparkShards(session, cached, run, facts, layouts, record)
-        spec = sources[0].spec
-        if known or spec.wishes is None:
-            return shards
-        return encoded(shards, spec.wishes, spec.text_label)
+        layouts = settled(facts, [source.rule for source in sources], sources[0].spec)
+        record = record | {"reader": "spark" if sources[0].plan is None else "files"}
+        return SparkShards(session, cached, run, facts, layouts, record)
     except BaseException:
         if cached is not None:
             with suppress(Exception):
@@ -168,10 +190,15 @@ def _pieces(source: Source, num_shards: int) -> DataFrame:
         hashed=source.hashed,
     )
 
-    def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return task(batches)
+    plan, frame = source.plan, source.frame
+    if plan is not None:
+        tasks = len(plan.tasks)
+        frame = frame.sparkSession.range(0, tasks, 1, tasks)
 
-    return source.frame.mapInArrow(split, ingest_tasks.travel_schema(source.spec))
+    def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return task(batches) if plan is None else from_files.split(batches, plan, task)
+
+    return frame.mapInArrow(split, ingest_tasks.travel_schema(source.spec))
 
 
 def _numbered(shard: int, rows: Iterable[Row]) -> Iterator[dict]:
@@ -182,52 +209,3 @@ def _numbered(shard: int, rows: Iterable[Row]) -> Iterator[dict]:
         fact = json.loads(row.fact)
         fact["handle"]["shard"] = shard
         yield fact
-
-
-def _settled(facts: list[dict], sources: Sequence[Source]) -> dict[str, Layout]:
-    """The layout of each split, which empty shards don't know; raises for bad rows and none."""
-    raise_problems(Problem(**p) for fact in facts for p in fact["problems"])
-    found = {
-        split: {json.dumps(x): x for fact in facts for x in fact["layouts"].get(split, ())}
-        for split in SPLITS
-    }
-    rules = [source.rule for source in sources]
-    due = SPLITS if len(rules) > 1 or rules[0].asked else SPLITS[:1]
-    told = dict(zip(SPLITS, (rule.told for rule in rules), strict=False))
-    layouts: dict[str, Layout] = {}
-    for split in due:
-        if not found[split]:
-            raise DataError(_no_rows(split, rules, any(found.values())))
-        some = [tuple((n, d, tuple(s)) for n, d, s in x) for x in found[split].values()]
-        one = joint(some)
-        if one is None:
-            raise DataError(told.get(split, "") + _unlike(some, sources[0].spec))
-        layouts[split] = one
-        if weights := [f["heaviest"][split] for f in facts if split in f["heaviest"]]:
-            checks.check_heaviest(split, max(weights))
-    return agreed(layouts)
-
-
-def _no_rows(split: str, rules: Sequence[Rule], others: bool) -> str:
-    if len(rules) > 1:
-        told = dict(zip(SPLITS, rules, strict=True))[split].told
-        return f"{told}the data has no rows: check its path and filter"
-    if not others:
-        return "the data has no rows: check its path and filter"
-    name = {"train": "training", "validation": "validation"}[split]
-    return f"{name}: {rules[0].asked} leaves it no rows"
-
-
-def _unlike(layouts: Sequence[Layout], spec: Spec) -> str:
-    """What rows of unequal shape are told."""
-    a, b = next((a, b) for a in layouts for b in layouts if _shapes(a) != _shapes(b))
-    i = next(i for i in range(len(a)) if a[i][2] != b[i][2])
-    told = " and ".join(w for column in spec.parts[i].columns for w in column.where)
-    return (
-        f"{told}: rows have shape {a[i][2]} and shape {b[i][2]}: "
-        "all rows must be equally long; pad, cut or filter them"
-    )
-
-
-def _shapes(layout: Layout) -> list[Any]:
-    return [shape for _, _, shape in layout]

@@ -50,10 +50,7 @@ def split(
         notes = Notes()
         arrays, problems = decode(batch, spec, notes)
         if problems := problems + rule.problems(batch):
-            found = [asdict(replace(p, told=rule.told)) for p in problems]
-            yield _record(
-                [0], [json.dumps({"problems": found})], [[0, 0]] * (1 + len(spec.names)), None
-            )
+            yield bad([replace(p, told=rule.told) for p in problems], spec)
             continue
         given = batch.columns[-1].to_numpy().view(np.uint64) if hashed else None
         hashes = row_hashes(arrays) if given is None else given
@@ -78,6 +75,12 @@ def split(
                 head["notes"] = _notes(arrays, by_key[a:b], notes)
         told = [json.dumps(head) for head in heads]
         yield _record(touched // 2, told, [bounds * width for width in widths], columns)
+
+
+def bad(problems: Iterable[Problem], spec: Spec) -> pa.RecordBatch:
+    """Executor. Problems on their way to shard 0."""
+    head = json.dumps({"problems": [asdict(p) for p in problems]})
+    return _record([0], [head], [[0, 0]] * (1 + len(spec.names)), None)
 
 
 def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -> Iterator[str]:

@@ -23,6 +23,7 @@ def test_partition_columns_are_inputs_and_filters_are_recorded(spark_session, ta
             "paths": [f"file:{table}"],
             "where": ["((year > 2020) AND (CAST(x AS DOUBLE) < CAST(20 AS DOUBLE)))"],
             "schema": {"x": "float", "year": "int"},
+            "reader": "spark",
             "rows": 13,
         }
 

@@ -1,0 +1,189 @@
+"""Files that tasks read themselves, beside the same files as Spark hands their rows over: the same
+shards to the bit, or the same line.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+import dpnn
+from dpnn.data import ingest as ingesting
+from dpnn.data.ingest import ingest
+from dpnn.data.spark_shards import LEVEL, SourceChanged
+from dpnn.spark.scan import scan_of
+
+N = 24
+IDS = np.arange(N)
+
+
+def columns(**changes):
+    """A small table; a change of None takes a column away."""
+    made = {
+        "a": pa.array(IDS, pa.int32()),
+        "b": pa.array(IDS / 7, pa.float64()),
+        "c": pa.array(IDS / 3, pa.float32()),
+        "even": pa.array(IDS % 2 == 0),
+        "name": pa.array([f"n{i % 3}" for i in IDS]),
+        "list": pa.array([[i, i + 1] for i in IDS], pa.list_(pa.int16())),
+        "bytes": pa.array([bytes([i, 255 - i]) for i in IDS]),
+        "y": pa.array(IDS % 2, pa.int64()),
+    } | changes
+    return pa.table({name: column for name, column in made.items() if column is not None})
+
+
+def some(values, kind=None, at=(3,)):
+    """The values with nulls at some places."""
+    return pa.array([None if i in at else v for i, v in enumerate(values)], kind)
+
+
+def write(folder: Path, **files) -> None:
+    for name, table in files.items():
+        path = folder / name.replace("__", "=").replace("_of_", "/") / f"part {name}%20.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, path, row_group_size=10)
+
+
+def outcome(df, inputs, label="y", **others):
+    """(reader, rows and layout and checksums and values) or (None, the error)."""
+    try:
+        with ingest(df, inputs, label, num_shards=2, **others) as shards:
+            local = shards.fetch()
+            values = [
+                {n: np.take(a, rows.order, axis=0).tolist() for n, a in rows.arrays.items()}
+                for shard in local.shards
+                for rows in shard.values()
+            ]
+            return shards.source["reader"], repr((shards.facts, values))
+    except Exception as error:
+        return None, f"{type(error).__name__}: {error}"
+
+
+def both(df, *named, **others):
+    """The reader chosen, and what came of it: the same by Spark's rows."""
+    reader, found = outcome(df, *named, **others)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingesting, "scan_of", lambda frame: None)
+        _, expected = outcome(df, *named, **others)
+    assert found == expected
+    return reader, found
+
+
+ALL = {"mixed": ["a", "b", "c", "even", "day"], "whole": ["a", "y"], "list": "list"}
+RAW = dpnn.columns(numeric=["a", "b"], categorical=["name", "day", "even"])
+NULL_INSIDE = some([[1, 2]] * N, pa.list_(pa.int16()))
+CODES = pa.array(IDS % 2, pa.float32()).dictionary_encode()
+# What the second file has, the inputs, the reader, and a word of the error where there is one.
+CASES = {
+    "numbers": ({"c": CODES}, ALL | {"bytes": "bytes"}, "files", ""),
+    "raw": ({"b": some(IDS / 7), "name": some(["m"] * N)}, RAW, "files", ""),
+    "large numbers": ({"b": pa.array(IDS * 2.0**30 + 1)}, ["b", "a"], "files", ""),
+    "texts by number": ({"name": pa.array(["k"] * N).dictionary_encode()}, RAW, "spark", ""),
+    "null": ({"c": some(IDS / 3, pa.float32())}, ["a", "c"], None, "'c' has 1 null:"),
+    "null inside": ({"list": NULL_INSIDE}, "list", None, "'list' has 1 null:"),
+    "too large": ({"b": pa.array(IDS * 1e300)}, ["b", "c"], None, "as float32"),
+    "ragged": ({"list": pa.array([[1]] * N, pa.list_(pa.int16()))}, "list", None, "equally long"),
+    "narrower": ({"a": pa.array(IDS, pa.int16())}, ["a", "c"], "spark", ""),
+    "wider": ({"a": pa.array(IDS, pa.int64())}, ["a", "c"], None, ""),
+    "missing": ({"c": None}, ["a", "c"], None, "'c' has 24 nulls"),
+    "another case": ({"c": None, "C": pa.array(IDS / 3, pa.float32())}, ["a", "c"], "spark", ""),
+    "twins": ({"C": pa.array(IDS / 3, pa.float32())}, ["a", "c"], None, ""),
+    "partition's name": ({"day": pa.array(IDS, pa.int32())}, ["a", "day"], "spark", ""),
+    "no rows": ({}, ["a", "c"], "files", ""),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_files_of_all_kinds(spark_session, tmp_path, name):
+    changes, inputs, expected, told = CASES[name]
+    second = columns().slice(0, 0) if name == "no rows" else columns(**changes)
+    write(tmp_path, day__1=columns(), day__2=second)
+    schema = spark_session.read.parquet(str(tmp_path / "day=1")).schema.add("day", T.IntegerType())
+    df = spark_session.read.schema(schema).parquet(str(tmp_path))
+    reader, found = both(df, inputs)
+    assert reader == expected, found
+    assert told in found
+    assert "\n" not in found
+
+
+def test_damage(spark_session, tmp_path):
+    """Pages, a footer, nothing at all: after Spark has looked at another file."""
+    write(tmp_path, day__1=columns(), day__2=columns())
+    (path,) = (tmp_path / "day=2").iterdir()
+    good = path.read_bytes()
+    df = spark_session.read.parquet(str(tmp_path))
+    assert both(df, ["a", "c"])[0] == "files"
+    pages = good[:4] + b"\xff" * 300 + good[304:]
+    for data in (pages, good[:-4] + b"none"):
+        path.write_bytes(data)
+        reader, found = both(again(df, tmp_path), ["a", "c"])
+        assert reader is None
+        assert "\n" not in found
+    path.write_bytes(b"")
+    assert both(again(df, tmp_path), ["a", "c"])[0] == "files"
+
+
+def again(df, path: Path):
+    """Listed anew, with the columns of before."""
+    return df.sparkSession.read.schema(df.schema).parquet(str(path))
+
+
+def test_no_partition(spark_session, tmp_path):
+    """Hive's name of a null, as a number, and as a category that is missing."""
+    write(tmp_path, kind__k_of_day__1=columns())
+    write(tmp_path, kind__k_of_day____HIVE_DEFAULT_PARTITION__=columns())
+    (folder,) = {path.parent for path in tmp_path.rglob("*.parquet") if "HIVE" in str(path)}
+    folder.rename(tmp_path / "kind=k" / "day=__HIVE_DEFAULT_PARTITION__")
+    df = spark_session.read.parquet(str(tmp_path))
+    reader, found = both(df, ["a", "day"])
+    assert reader is None
+    assert "'day' has 24 nulls" in found
+    assert both(df, dpnn.columns(numeric=["a"], categorical=["day", "kind"]))[0] == "files"
+    assert both(df.where("day is null"), ["a", "c"])[0] == "files"
+
+
+def test_plans(spark_session, tmp_path):
+    """Columns and partitions are read from files; what computes, or is kept, is Spark's."""
+    write(tmp_path, day__1=columns(), day__2=columns(b=pa.array(IDS / 5)), day__3=columns())
+    df = spark_session.read.parquet(str(tmp_path))
+    renamed = df.select(F.col("b").alias("a"), F.col("a").alias("b"), "y", "even", "day")
+    assert both(renamed.withColumn("more", F.rand()), ["a", "b"], validation="even")[0] == "files"
+    assert both(df.where("day between 2 and 7 and day != 3"), ["a"], validation=0.3)[0] == "files"
+    assert both(df.where("day = 2"), ["a"], validation=df.where("a < 5"))[0] == "files"
+    assert both(df.where("day = 9"), ["a", "b"])[0] is None
+    assert both(df.where("a > 4"), ["a", "b"])[0] == "spark"
+    assert both(df.withColumn("a", F.col("a") + 1), ["a", "b"])[0] == "spark"
+    for other in (df.limit(20), df.union(df), df.withColumn("a", F.col("a").cast("tinyint"))):
+        assert scan_of(other) is None
+    kept = df.where("day < 3").cache()
+    assert kept.count() == 2 * N
+    assert scan_of(kept) is None
+    kept.unpersist()
+
+
+def test_lost_shards_are_read_from_the_files_again(spark_session, tmp_path):
+    write(tmp_path, day__1=columns(), day__2=columns())
+    with ingest(spark_session.read.parquet(str(tmp_path)), ["a", "c"], "y", None, 2) as shards:
+        assert shards.source["reader"] == "files"
+        before = shards.handles
+        lose(shards)
+        assert [h.pieces for h in shards.rdd.collect()] == [h.pieces for h in before]
+        (path,) = (tmp_path / "day=2").iterdir()
+        pq.write_table(columns(c=pa.array(IDS / 4, pa.float32())), path)
+        lose(shards)
+        with pytest.raises(SourceChanged, match="the source changed between reads"):
+            shards.guarded(lambda: shards.rdd.collect())
+
+
+def lose(shards) -> None:
+    """Handles and what was shuffled, as with all executors."""
+    (root,) = {Path(handle.path).parent.parent for handle in shards.handles}
+    cleaner = shards.session.sc._jsc.sc().cleaner().get()
+    for shuffle in {int(file.name.split("_")[1]) for file in root.glob("*/shuffle_*")}:
+        cleaner.doCleanupShuffle(shuffle, True)
+    shards._cached.unpersist(blocking=True)
+    shards._cached.persist(LEVEL)
