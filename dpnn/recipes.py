@@ -28,6 +28,7 @@ Task = Literal["values", "binary", "classes"]
 UNSEEN = 1  # the code of a category that training rows have not
 ONE_HOT = 64  # the most codes of a column that is not an embedding
 FEATURES = 1024  # the most that embeddings make of all columns; each makes 4 to 16
+EMBEDDED = 256  # the most columns of numbers that are embedded; of more, they are taken as they are
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ def tabm(
     depth: int = 2,
     features: int = 16,
     dropout: float = 0.1,
-    learning_rate: float = 0.002,
+    learning_rate: float = 0.003,
     weight_decay: float = 3e-4,
-    epochs: int = 100,
+    epochs: int = 200,
     patience: int = 8,
 ) -> dict[str, Any]:
     """An ensemble in one network over piecewise-linear numbers: the default. Needs validation rows.
@@ -108,9 +109,11 @@ def tabm(
     TabM-mini, Gorishniy et al. 2025 (arXiv 2410.24210).
     """
     features = max(min(features, FEATURES // max(facts.places, 1)), 4)
+    few = facts.places <= EMBEDDED
+    embedding = nn.PiecewiseLinear(facts.bins, features) if few else None
     block = (nn.Dense(width), nn.ReLU(), nn.Dropout(dropout))
     model = nn.Sequential(
-        _inputs(facts, nn.PiecewiseLinear(facts.bins, features)),
+        _inputs(facts, embedding),
         nn.Members(members),
         *block * depth,
         nn.MemberDense(facts.outputs),

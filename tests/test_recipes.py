@@ -88,11 +88,12 @@ def test_the_units_of_a_label_do_not_matter(units: float) -> None:
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.05)  # rows are in another order
 
 
-def test_wide_tables_get_fewer_features_a_column() -> None:
-    def of(places: int) -> nn.Layer:
-        return recipes.tabm(recipes.Facts(1000, 0, places, 48))["model"].layers[0]
+def test_wide_tables_get_fewer_features_a_column_and_the_widest_none() -> None:
+    def of(columns: int) -> Any:
+        return recipes.tabm(recipes.Facts(1000, columns, columns, 48))["model"].layers[0].layers
 
-    assert [of(n).layers[0].layers[1].units for n in (10, 100, 1000)] == [16, 10, 4]
+    assert [of(n)[1].layers[1].units for n in (10, 100, 256)] == [16, 10, 4]
+    assert of(1000) == (nn.Input("numbers"),)
 
 
 def test_facts_that_cannot_be() -> None:

@@ -264,7 +264,7 @@ class NetworkParams(
             categoricalCols=[],
             dateCols=[],
             recipe="tabm",
-            validationFraction=0.15,
+            validationFraction=0.1,
             engine="auto",
             numShards=0,
             handleInvalid="keep",

@@ -30,7 +30,7 @@ class Number:
     name: str
     scale: Scale = "robust"
     clip: bool = True
-    bins: int = 48
+    bins: int = 128
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
@@ -70,7 +70,7 @@ class Date:
     scale: Scale = "robust"
     clip: bool = True
     cyclic: bool = True
-    bins: int = 48
+    bins: int = 128
 
 
 Wish = Number | Category | Date
