@@ -107,8 +107,8 @@ class TrainedModel:
 
         data: a DataFrame, a pandas or Arrow table, or arrays (X, y) or (X, y, row weights). Columns
         are those of the training unless given; rows count alike unless `weight` names a column.
-        The confusion matrix, [true class][predicted class], is of rows, or of weights where there
-        are some, up to 20 classes.
+        The confusion matrix, a row for each true class and a column for each predicted one, is of
+        rows, or of weights where there are some, up to 20 classes.
         """
         return self._tally(data, inputs, label, weight).result()
 
