@@ -60,7 +60,8 @@ class MultilayerPerceptronClassifier(
 ):
     """layers has the sizes of all layers, inputs and outputs included; labels are 0, 1, …
 
-    blockSize, how MLlib stacks rows for its matrix products, has no meaning here.
+    blockSize, how MLlib stacks rows for its matrix products, has no meaning here; initialWeights
+    are refused.
     """
 
     _input_kwargs: dict[str, Any]
@@ -122,6 +123,8 @@ class MultilayerPerceptronClassifier(
         return sizes
 
     def _trainer(self, sizes: list[int]) -> Trainer:
+        if self.isDefined(self.initialWeights) and self.getInitialWeights() is not None:
+            raise ValueError("initialWeights: a fit begins with fresh weights; leave it out")
         if self.getSolver() not in SOLVERS:
             raise ValueError(f"solver is one of {SOLVERS}, not {self.getSolver()!r}")
         layers: list[nn.Layer] = []

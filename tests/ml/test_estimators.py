@@ -271,5 +271,9 @@ def test_what_a_perceptron_cannot_be(table):
         MultilayerPerceptronClassifier().fit(table)
     with pytest.raises(ValueError, match="layers begin with 5, but column 'features' has rows"):
         MultilayerPerceptronClassifier(layers=[5, 2]).fit(table)
+    with pytest.raises(ValueError, match="initialWeights: a fit begins with fresh weights"):
+        MultilayerPerceptronClassifier(layers=[2, 2], initialWeights=Vectors.dense([0.0] * 6)).fit(
+            table
+        )
     with pytest.raises(ValueError, match="solver is one of"):
         MultilayerPerceptronClassifier(layers=[2, 2], solver="adam").fit(table)
