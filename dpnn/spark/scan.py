@@ -153,10 +153,10 @@ def _files(
             for i, (name, field) in enumerate(partition.items())
         }
         for status in _each(folder.files()):
-            uri = status.getPath().toUri()
-            if uri.getScheme() != "file":
+            scheme, _, path = status.getPath().toString().partition(":")
+            if scheme != "file":
                 return None
-            found.append(File(uri.getPath(), status.getLen(), values))
+            found.append(File(path, status.getLen(), values))
     return tuple(found)
 
 
