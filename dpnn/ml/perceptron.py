@@ -6,6 +6,7 @@ full-batch L-BFGS, "gd" full-batch gradient descent.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -23,7 +24,7 @@ from dpnn.data.dataset import Dataset
 from dpnn.ml.classification import NeuralNetworkClassificationModel
 from dpnn.ml.params import CheckedParams
 from dpnn.ml.summary import TrainingSummary
-from dpnn.training.events import EpochDone
+from dpnn.training.events import EpochDone, FitStarted
 from dpnn.training.trainer import Trainer
 
 SOLVERS = ("l-bfgs", "gd")
@@ -60,8 +61,7 @@ class MultilayerPerceptronClassifier(
 ):
     """layers has the sizes of all layers, inputs and outputs included; labels are 0, 1, …
 
-    blockSize, how MLlib stacks rows for its matrix products, has no meaning here; initialWeights
-    are refused.
+    blockSize, how MLlib stacks rows for its matrix products, has no meaning here.
     """
 
     _input_kwargs: dict[str, Any]
@@ -123,14 +123,15 @@ class MultilayerPerceptronClassifier(
         return sizes
 
     def _trainer(self, sizes: list[int]) -> Trainer:
-        if self.isDefined(self.initialWeights) and self.getInitialWeights() is not None:
-            raise ValueError("initialWeights: a fit begins with fresh weights; leave it out")
         if self.getSolver() not in SOLVERS:
             raise ValueError(f"solver is one of {SOLVERS}, not {self.getSolver()!r}")
         layers: list[nn.Layer] = []
         for size in sizes[1:-1]:
             layers += [nn.Dense(size), nn.Sigmoid()]
         model = nn.Sequential(*layers, nn.Dense(sizes[-1]))
+        callbacks: list[Any] = [_Converged(self.getTol())]
+        if self.isDefined(self.initialWeights) and self.getInitialWeights() is not None:
+            callbacks.append(_Begin(self.getInitialWeights(), sizes))
         full = 2**62  # all rows are one batch
         optimizer = nn.LBFGS() if self.getSolver() == "l-bfgs" else nn.SGD(self.getStepSize())
         return Trainer(
@@ -140,7 +141,7 @@ class MultilayerPerceptronClassifier(
             batch_size=full,
             epochs=max(self.getMaxIter(), 1),
             seed=self.getSeed() & 0x7FFFFFFF,
-            callbacks=[_Converged(self.getTol())],
+            callbacks=callbacks,
             progress=False,
         )
 
@@ -158,6 +159,21 @@ class MultilayerPerceptronClassificationModel(NeuralNetworkClassificationModel, 
 
     def summary(self) -> TrainingSummary:  # type: ignore[override]  # a method, as MLlib has it
         return TrainingSummary(self._known["history"], self._known["bestEpoch"])
+
+
+class _Begin:
+    """Begins a fit with given weights: of each layer the matrix, a row an input, then biases."""
+
+    def __init__(self, weights: Any, sizes: list[int]) -> None:
+        self.weights = np.asarray(weights.toArray(), np.float32)
+        wanted = sum((a + 1) * b for a, b in pairwise(sizes))
+        if len(self.weights) != wanted:
+            raise ValueError(
+                f"initialWeights has {len(self.weights)} numbers, but layers {sizes} have {wanted}"
+            )
+
+    def on_fit_start(self, event: FitStarted) -> None:
+        event.state.weights[...] = self.weights
 
 
 class _Converged:

@@ -266,13 +266,31 @@ def test_mllibs_perceptron_by_its_import_line(table, tmp_path):
     assert same[0] == same[1]
 
 
+def test_a_perceptron_begins_with_the_weights_of_another(table):
+    def fitted(iterations, weights=None):
+        return MultilayerPerceptronClassifier(
+            layers=[2, 3, 2],
+            solver="gd",
+            stepSize=0.5,
+            tol=0.0,
+            maxIter=iterations,
+            seed=3,
+            initialWeights=weights,
+        ).fit(table)
+
+    found = fitted(3, fitted(2).weights).weights.toArray()
+    np.testing.assert_allclose(found, fitted(5).weights.toArray(), rtol=1e-5, atol=1e-6)
+
+
 def test_what_a_perceptron_cannot_be(table):
     with pytest.raises(ValueError, match="layers must be set"):
         MultilayerPerceptronClassifier().fit(table)
     with pytest.raises(ValueError, match="layers begin with 5, but column 'features' has rows"):
         MultilayerPerceptronClassifier(layers=[5, 2]).fit(table)
-    with pytest.raises(ValueError, match="initialWeights: a fit begins with fresh weights"):
-        MultilayerPerceptronClassifier(layers=[2, 2], initialWeights=Vectors.dense([0.0] * 6)).fit(
+    with pytest.raises(
+        ValueError, match=r"initialWeights has 5 numbers, but layers \[2, 2\] have 6"
+    ):
+        MultilayerPerceptronClassifier(layers=[2, 2], initialWeights=Vectors.dense([0.0] * 5)).fit(
             table
         )
     with pytest.raises(ValueError, match="solver is one of"):
