@@ -42,6 +42,7 @@ class JobEngine:
     def __init__(self, program: Program, shards: SparkShards) -> None:
         self.costs = Costs()
         self._session, self._shards = shards.session, shards
+        self._threads = self._session.threads  # asked once: it takes some 15 ms
         self.partials_bound = self._session.largest_result()
         # By value where a layer or loss was defined in a notebook; bytes, for encrypted broadcasts.
         self._program = self._session.sc.broadcast(cloudpickle.dumps(program))
@@ -103,7 +104,7 @@ class JobEngine:
                 weights=flat,
                 version=self._version,
                 plan=plan,
-                threads=self._session.threads,
+                threads=self._threads,
             )
             rdd = shards.rdd.mapPartitions(task)
             size = weights.nbytes if plan.kind.gradient else 0
