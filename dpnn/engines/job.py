@@ -42,7 +42,7 @@ class JobEngine:
     def __init__(self, program: Program, shards: SparkShards) -> None:
         self.costs = Costs()
         self._session, self._shards = shards.session, shards
-        self._threads = self._session.threads  # asked once: it takes some 15 ms
+        self._threads = self._session.threads
         self.partials_bound = self._session.largest_result()
         # By value where a layer or loss was defined in a notebook; bytes, for encrypted broadcasts.
         self._program = self._session.sc.broadcast(cloudpickle.dumps(program))

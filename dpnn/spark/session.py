@@ -78,7 +78,7 @@ class Session:
     # What the cluster is
 
     def conf(self, key: str, default: str = "") -> str:
-        return self.sc.getConf().get(key, default) or default
+        return self.sc._conf.get(key, default) or default  # getConf() would copy it all: 15 ms
 
     def is_on(self, key: str) -> bool:
         return self.conf(key).lower() == "true"

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
+from _session import session
 from threadpoolctl import threadpool_info
 
 from dpnn import Trainer, nn
@@ -31,6 +32,10 @@ COLUMNS = [f"c{i:02d}" for i in range(28)]
 DAYS = 16
 MODEL = nn.Sequential(nn.Dense(64), nn.ReLU(), nn.Dense(2))
 SHARDS = 2
+BATCHES = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+    "spark.sql.execution.arrow.maxBytesPerBatch": "64m",
+}
 # What stands beside what.
 RATIOS = [
     ("ingest from files", "pyarrow, one matrix"),
@@ -60,24 +65,6 @@ def table(cache: Path, rows: int) -> str:
         pq.write_table(pa.table(columns), place / "part-0.parquet")
     making.rename(folder)
     return str(folder)
-
-
-def session() -> Any:
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.master("local[2]").appName("dpnn bench")
-    for key, value in {
-        "spark.python.unix.domain.socket.enabled": "true",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
-        "spark.sql.execution.arrow.maxBytesPerBatch": "64m",
-        "spark.driver.memory": "4g",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }.items():
-        builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
 
 
 def contestants(path: str, spark: Any) -> dict[str, Callable[[], Any]]:
@@ -145,7 +132,7 @@ def main() -> None:
     path = table(args.cache, args.rows)
     kernels = {info["architecture"] for info in threadpool_info() if "architecture" in info}
     print(f"{args.rows:,} rows, local[2], BLAS kernel {', '.join(sorted(kernels))}")
-    spark = session()
+    spark = session(BATCHES)
     took = measure(contestants(path, spark), args.rounds)
     spark.stop()
     for name, seconds in took.items():

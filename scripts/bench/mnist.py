@@ -28,17 +28,6 @@ MODEL = nn.Sequential(nn.Rescale(1 / 255), nn.Dense(256), nn.ReLU(), nn.Dense(10
 GOAL = 0.975
 
 
-def session() -> Any:
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.master("local[2]").appName("dpnn bench")
-    builder = builder.config("spark.python.unix.domain.socket.enabled", "true")
-    builder = builder.config("spark.ui.enabled", "false").config("spark.driver.memory", "4g")
-    spark = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
-
-
 def fit(train: Any, test: Any, engine: EngineName, **changes: Any) -> Any:
     settings = {"optimizer": nn.Adam(1e-3), "batch_size": 512, "epochs": 5, "progress": False}
     trainer = Trainer(MODEL, nn.SoftmaxCrossEntropy(), engine=engine, **{**settings, **changes})
@@ -178,6 +167,8 @@ def main() -> None:
     folder = str(Path(options.folder).resolve())
     if options.commands:
         commands_side_by_side(folder, options.commands, options.epochs)
+    from _session import session
+
     spark = session()
     if options.rounds:
         epochs_side_by_side(spark, folder, options.rounds, options.epochs)

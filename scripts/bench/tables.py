@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from _session import session
 from pyspark.ml import Pipeline
 from pyspark.ml import classification as mlc
 from pyspark.ml import feature as mlf
@@ -49,15 +50,6 @@ TABLES = (
     Table("adult", "income", ("accuracy", "auc", "average_precision", "log_loss")),
     Table("california", "MedHouseVal", ("rmse",)),
 )
-
-
-def session() -> SparkSession:
-    builder = SparkSession.builder.master("local[2]").appName("dpnn bench")
-    builder = builder.config("spark.python.unix.domain.socket.enabled", "true")
-    builder = builder.config("spark.ui.enabled", "false").config("spark.driver.memory", "4g")
-    spark = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
 
 
 def ours(table: Table, train: DataFrame, test: DataFrame, recipe: str, seed: int) -> Scores:
