@@ -16,7 +16,7 @@ def session(spark_session):
 @pytest.mark.parametrize(("host", "bare"), [("[::1]", "::1"), ("10.0.0.7", "10.0.0.7")])
 def test_addresses_as_sockets_want_them(host, bare):
     conf = {"spark.driver.host": host}
-    sc = SimpleNamespace(_jsc=1, master="spark://there:7077", getConf=lambda: conf)
+    sc = SimpleNamespace(_jsc=1, master="spark://there:7077", _conf=conf)
     assert Session(sc).address() == (bare, bare)
 
 
