@@ -41,7 +41,6 @@ class Tally:
         self, network: nn.Network, x: Any, y: Any, w: Any = None, names: Wanted | None = None
     ) -> None:
         """Either side. Rows of any number; `names` are the columns that x is of."""
-        network = network.mine()
         for some, labels, weights in cut(x, y, w, self.rows):
             with np.errstate(all="ignore"):  # what overflows shows in the figures
                 self._add(network, some, labels, weights, names)
@@ -54,7 +53,7 @@ class Tally:
             some = w != 0
             self.tail.add(rows=int(np.count_nonzero(w == 0)))
             x, y, w = each(x, lambda v: v[some]), y[some], w[some]
-        self.measures.add(self.tail, network, forward(network, x, names), y, w)
+        self.measures.add(self.tail, network.mine(), forward(network, x, names), y, w)
 
     def pack(self) -> list[float]:
         """As plain numbers, for the way to the driver."""

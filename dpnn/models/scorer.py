@@ -55,14 +55,14 @@ class Sent(NamedTuple):
 
 
 def bound(scorer: Scorer, sent: Sent) -> nn.Network:
-    """Executor. The network of the calling thread; its weights are read-only, as bytes are."""
+    """Executor. The network, shared by all threads; its weights are read-only, as bytes are."""
     with _lock:
         if sent.key not in _bound:
             while len(_bound) >= _KEPT:
                 _bound.pop(next(iter(_bound)))
             weights = np.frombuffer(sent.weights.value, np.float32)
             _bound[sent.key] = nn.Network(scorer.layer, scorer.input_shape, weights)
-        return _bound[sent.key].mine()
+        return _bound[sent.key]
 
 
 def forward(

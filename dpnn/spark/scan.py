@@ -2,7 +2,8 @@
 
 Asked of Spark's optimized plan: columns of one relation as they are, cast to a type that holds
 them, or packed side by side in an array; filters on partition columns, which Spark itself applies
-to its list of files. Any other plan is none, and so is one of which there is any doubt.
+to its list of files. Any other plan is none, and so is one of which there is any doubt, or one of
+more files than the driver should look at one by one.
 
 Driver; classic sessions.
 """
@@ -20,6 +21,7 @@ _FORMAT = "org.apache.spark.sql.execution.datasources.parquet.ParquetFileFormat"
 _INDEX = "org.apache.spark.sql.execution.datasources.InMemoryFileIndex"
 _FIELD_IDS = "spark.sql.parquet.fieldId.read.enabled"
 _WIDTHS = {"boolean": 0, "tinyint": 1, "smallint": 2, "int": 3, "bigint": 4}
+_MOST_FILES = 1000  # a file takes a few questions to the JVM, of about a millisecond each
 NUMBERS = (*_WIDTHS, "float", "double")
 
 
@@ -141,6 +143,8 @@ def _holds(target: str, kind: str) -> bool:
 def _files(
     df: DataFrame, index: Any, partition: dict[str, Any], filters: list[Any]
 ) -> tuple[File, ...] | None:
+    if index.allFiles().size() > _MOST_FILES:
+        return None
     jvm: Any = df.sparkSession.sparkContext._jvm
     given, none = jvm.java.util.ArrayList(), jvm.java.util.ArrayList()
     for condition in filters:

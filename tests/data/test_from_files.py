@@ -165,6 +165,15 @@ def test_plans(spark_session, tmp_path):
     kept.unpersist()
 
 
+def test_very_many_files_are_left_to_spark(spark_session, tmp_path, monkeypatch):
+    write(tmp_path, day__1=columns(), day__2=columns(), day__3=columns())
+    df = spark_session.read.parquet(str(tmp_path))
+    monkeypatch.setattr("dpnn.spark.scan._MOST_FILES", 2)
+    assert both(df, ["a", "c"])[0] == "spark"
+    monkeypatch.setattr("dpnn.spark.scan._MOST_FILES", 3)
+    assert both(df, ["a", "c"])[0] == "files"
+
+
 def test_lost_shards_are_read_from_the_files_again(spark_session, tmp_path):
     write(tmp_path, day__1=columns(), day__2=columns())
     with ingest(spark_session.read.parquet(str(tmp_path)), ["a", "c"], "y", None, 2) as shards:
