@@ -53,12 +53,13 @@ class Unfit(Exception):
 
 @dataclass(frozen=True)
 class RowGroup:
-    """One of a file: rows, and bytes before compression."""
+    """One of a file: rows, bytes before compression, and bytes of the file that are read."""
 
     file: File
     index: int
     rows: int
     size: int
+    read: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,17 @@ class Plan:
 
     columns: tuple[Projected, ...]
     tasks: tuple[tuple[RowGroup, ...], ...]
+
+    @property
+    def read(self) -> dict[str, int]:
+        """For the record: how many files, row groups, rows, and bytes of the files."""
+        groups = [group for task in self.tasks for group in task]
+        return {
+            "files": len({group.file.path for group in groups}),
+            "row_groups": len(groups),
+            "rows": sum(group.rows for group in groups),
+            "bytes": sum(group.read for group in groups),
+        }
 
 
 def plan(scan: Scan | None, slots: int) -> Plan | None:
@@ -112,8 +124,13 @@ def _row_groups(file: File, stored: dict[str, str], partition: set[str]) -> list
             return None
         if not _is_of(schema.field(name).type, kind):
             return None
-    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
-    return [RowGroup(file, i, g.num_rows, g.total_byte_size) for i, g in enumerate(groups)]
+    found = []
+    for index in range(footer.num_row_groups):
+        group = footer.row_group(index)
+        chunks = [group.column(i) for i in range(group.num_columns)]
+        read = [c.total_compressed_size for c in chunks if c.path_in_schema.split(".")[0] in stored]
+        found.append(RowGroup(file, index, group.num_rows, group.total_byte_size, sum(read)))
+    return found
 
 
 def _is_of(found: pa.DataType, kind: str) -> bool:

@@ -115,18 +115,34 @@ def _read(
             session.translated(),
             session.described(f"dpnn ingest into {num_shards} shards"),
             session.tagged(tag),
-            shown(session.sc, tag, "reading the data", show),
+            shown(session.sc, tag, _what(sources), show),
         ):
             cached = _lay_down(sources, run, num_shards)
             facts = cached.collect()
         layouts = settled(facts, [source.rule for source in sources], sources[0].spec)
-        record = record | {"reader": "spark" if sources[0].plan is None else "files"}
-        return SparkShards(session, cached, run, facts, layouts, record)
+        return SparkShards(session, cached, run, facts, layouts, record | _reader(sources))
     except BaseException:
         if cached is not None:
             with suppress(Exception):
                 _clear(session, cached, run, facts)
         raise
+
+
+def _reader(sources: Sequence[Source]) -> dict[str, Any]:
+    """Who read, and what of it is known."""
+    plans = [source.plan for source in sources if source.plan is not None]
+    if len(plans) < len(sources):
+        return {"reader": "spark" if sources[0].plan is None else "files"}
+    counts = [plan.read for plan in plans]
+    return {"reader": "files", "read": {key: sum(c[key] for c in counts) for key in counts[0]}}
+
+
+def _what(sources: Sequence[Source]) -> str:
+    """What the progress line calls it."""
+    read = _reader(sources).get("read")
+    if read is None:
+        return "reading the data"
+    return f"reading {read['rows']:,} rows, {read['bytes'] / 1e6:,.0f} MB"
 
 
 def _sources(

@@ -68,6 +68,7 @@ def test_facts(df, capsys):
     assert not any(path.exists() for path in paths)
     told = capsys.readouterr().err
     assert "dpnn: 300 rows, 0.0 MB, read into 2 shards in " in told
+    assert told.endswith(" s, through Spark\n")
     assert told.count("\n") == 1
     Dataset(df, ["a"], "y", num_shards=1, progress=False).close()
     assert capsys.readouterr().err == ""

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 import dpnn
+from dpnn import Dataset
 from dpnn.data import ingest as ingesting
 from dpnn.data.ingest import ingest
 from dpnn.data.spark_shards import LEVEL, SourceChanged
@@ -163,6 +164,23 @@ def test_plans(spark_session, tmp_path):
     assert kept.count() == 2 * N
     assert scan_of(kept) is None
     kept.unpersist()
+
+
+def test_what_was_read_is_told(spark_session, tmp_path, capsys):
+    """Of the training and the validation rows, files and bytes of the columns that are used."""
+    write(tmp_path, day__1=columns(), day__2=columns(), day__3=columns())
+    df = spark_session.read.parquet(str(tmp_path))
+    last = df.where("day = 3")
+    with Dataset(df.where("day < 3"), ["a", "c"], "y", validation=last, num_shards=2) as data:
+        read = data.source["read"]
+    footers = [pq.read_metadata(path) for path in tmp_path.rglob("*.parquet")]
+    chunks = [f.row_group(i).column(k) for f in footers for i in range(3) for k in range(8)]
+    used = [chunk for chunk in chunks if chunk.path_in_schema in ("a", "c", "y")]
+    size = sum(chunk.total_compressed_size for chunk in used)
+    assert len(used) == 27
+    assert read == {"files": 3, "row_groups": 9, "rows": 3 * N, "bytes": size}
+    told = capsys.readouterr().err
+    assert f" s, from 3 files (9 row groups, {size / 1e6:.1f} MB) past Spark's rows\n" in told
 
 
 def test_very_many_files_are_left_to_spark(spark_session, tmp_path, monkeypatch):
