@@ -46,7 +46,8 @@ def local_shards(splits: Mapping[str, Named], num_shards: int) -> LocalShards:
         pieces[split] = cut(arrays, hashes, num_shards)
         rows = [piece.rows for piece in pieces[split]]
         labels = checks.span(arrays["y"]) if "y" in arrays else None
-        facts[split] = Facts(rows, layouts[split], labels, checksum(hashes))
+        ranges = checks.ranges(arrays)
+        facts[split] = Facts(rows, layouts[split], labels, checksum(hashes), ranges)
     shards = [{split: pieces[split][i] for split in splits} for i in range(num_shards)]
     return LocalShards(shards, facts, {"rows": sum(facts["train"].rows)})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from ast import literal_eval
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,6 +110,31 @@ def span_of(spans: Iterable[Span | None]) -> Span | None:
         return None
     lows, highs, broken = zip(*known, strict=True)
     return min(lows), max(highs), next((b for b in broken if b is not None), None)
+
+
+Ranges = dict[str, tuple[list[float], list[float]]]  # array -> lowest and highest by channel
+
+
+def ranges(arrays: Mapping[str, np.ndarray]) -> Ranges:
+    """Of the inputs whose dtype has whole numbers that float32 has not, (n, …, channels)."""
+    found = {}
+    for name, array in arrays.items():
+        if name.startswith("x") and array.dtype.itemsize >= 4 and array.dtype != np.float32:
+            flat = array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
+            if len(flat):
+                low, high = flat.min(axis=0), flat.max(axis=0)
+                found[name] = low.astype(float).tolist(), high.astype(float).tolist()
+    return found
+
+
+def ranges_of(several: Iterable[Ranges]) -> Ranges:
+    """The ranges over several sets of rows."""
+    found: Ranges = {}
+    for some in several:
+        for name, (low, high) in some.items():
+            lows, highs = found.get(name, (low, high))
+            found[name] = list(map(min, lows, low)), list(map(max, highs, high))
+    return found
 
 
 def check_heaviest(split: str, heaviest: float) -> None:

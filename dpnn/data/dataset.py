@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dpnn.data import tables
-from dpnn.data.checks import Span
+from dpnn.data.checks import Ranges, Span
 from dpnn.data.encoders.wishes import Wishes
 from dpnn.data.local import of_arrays, of_table
 from dpnn.data.roles import Columns, is_frame
@@ -127,6 +127,11 @@ class Dataset:
     def labels(self, split: str) -> Span | None:
         """The lowest label, the highest, and one that is not whole or None."""
         return self._shards.facts[split].labels
+
+    @property
+    def ranges(self) -> Ranges:
+        """Lowest and highest training values, by channel, of inputs that float32 may round."""
+        return self._shards.facts["train"].ranges
 
     def local(self) -> LocalShards:
         """Its shards in this process: mapped or fetched, once."""

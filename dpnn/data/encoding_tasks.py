@@ -121,7 +121,7 @@ def encoded_here(raw: LocalShards, wishes: Wishes, notes: Notes) -> LocalShards:
     for split, fact in raw.facts.items():
         pieces = [shard[split].arrays for shard in shards]
         labels = checks.span(np.concatenate([piece["y"] for piece in pieces]))
-        facts[split] = replace(fact, layout=layout_of(pieces[0]), labels=labels)
+        facts[split] = replace(fact, layout=layout_of(pieces[0]), labels=labels, ranges={})
     hashes = {
         split: [row_hashes(shard[split].arrays) for shard in raw.shards] for split in raw.facts
     }

@@ -90,6 +90,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     labels: dict[str, list[checks.Span | None]] = {}
     problems: list[Problem] = []
     heaviest: dict[str, float] = {}
+    ranges: dict[str, checks.Ranges] = {}
     noted: dict[str, Any] = {}
     due = 0
     try:
@@ -116,6 +117,8 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
                     for (name, dtype, _), some in zip(facts["layout"], values, strict=True)
                 }
                 writer.append(of, np.frombuffer(hashes, np.uint64), arrays)
+                shaped = {n: arrays[n].reshape(-1, *shape) for n, _, shape in facts["layout"]}
+                ranges[of] = checks.ranges_of([ranges.get(of, {}), checks.ranges(shaped)])
                 if "w" in arrays:
                     heaviest[of] = max(heaviest.get(of, 0.0), float(arrays["w"].max()))
         if noted:
@@ -132,6 +135,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
             "layouts": {of: list(found.values()) for of, found in layouts.items()},
             "labels": {of: checks.span_of(found) for of, found in labels.items()},
             "heaviest": heaviest,
+            "ranges": ranges,
             "problems": [asdict(p) for p in checks.merged(problems)],
         }
     )

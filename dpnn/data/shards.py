@@ -9,12 +9,12 @@ Executor and driver; needs NumPy alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from dpnn.data.checks import Span
+from dpnn.data.checks import Ranges, Span
 from dpnn.data.encoders.encoders import Encoders
 
 SPLITS = ("train", "validation")
@@ -61,12 +61,14 @@ class Facts:
     layout    of its arrays
     labels    their span (lowest, highest, one that is not whole); None without a label
     checksum  the same for the same rows, wherever they lie
+    ranges    of the inputs that float32 may round: see `checks.ranges`
     """
 
     rows: list[int]
     layout: Layout
     labels: Span | None
     checksum: int
+    ranges: Ranges = field(default_factory=dict)
 
 
 class Shards(Protocol):

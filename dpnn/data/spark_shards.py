@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from pyspark import RDD, StorageLevel
 
-from dpnn.data.checks import span_of
+from dpnn.data.checks import ranges_of, span_of
 from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.files import Handle, MissingShard, Piece, delete_run, is_whole, open_shard
 from dpnn.data.placement import add_checksums
@@ -164,7 +164,9 @@ class SparkShards:
         pieces = [handle.pieces.get(split, Piece()) for handle in self.handles]
         labels = span_of(fact["labels"].get(split) for fact in found)
         total = reduce(add_checksums, (piece.checksum for piece in pieces))
-        return Facts([piece.rows for piece in pieces], self._layouts[split], labels, total)
+        ranges = ranges_of(fact.get("ranges", {}).get(split, {}) for fact in found)
+        rows = [piece.rows for piece in pieces]
+        return Facts(rows, self._layouts[split], labels, total, ranges)
 
 
 def _handle(fact: dict, layouts: Layouts) -> Handle:

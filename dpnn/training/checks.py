@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
+
+import numpy as np
 
 from dpnn import nn
 from dpnn.data.dataset import Dataset
 from dpnn.nn.core.losses import same_rows
 
 _NAMES = {"train": "training", "validation": "validation"}
+_EXACT = (nn.Normalization, nn.Embedding, nn.OneHot, nn.Select, nn.Flatten, nn.Reshape)
+_FINE = 2**20  # steps of a range that are more than a network makes use of
 
 
 def check_labels(data: Dataset, network: nn.Network, loss: nn.Loss) -> None:
@@ -50,6 +55,46 @@ def unseen_classes(data: Dataset) -> str | None:
         f"{high:g}: the model cannot learn what training rows have not; drop such rows or train "
         "with some"
     )
+
+
+def blurred(data: Dataset, network: nn.Network) -> str | None:
+    """What to say of whole numbers of which float32 makes one, where a layer takes them so."""
+    rounding = _rounding(network.context)
+    for name, (lows, highs) in data.ranges.items():
+        if name not in rounding:
+            continue
+        for channel, (low, high) in enumerate(zip(lows, highs, strict=True)):
+            apart = float(np.spacing(np.float32(max(-low, high))))
+            if apart > 1 and 0 < high - low < _FINE * apart:
+                return (
+                    f"{_told(data, name, channel)} runs from {low:.0f} to {high:.0f}: there "
+                    f"{type(rounding[name]).__name__}'s float32 tells only numbers {apart:.0f} "
+                    "apart; begin with nn.Normalization(), subtract their lowest first, or name "
+                    "the column in dpnn.columns(numeric=[…])"
+                )
+    return None
+
+
+def _rounding(place: nn.Context) -> dict[str, nn.Layer]:
+    """Of each array of inputs the layer that makes float32 of it; of ids none does."""
+    children = place.children[:1] if place.layer.chained else place.children
+    if not children:
+        return {} if isinstance(place.layer, _EXACT) else {"x": place.layer}
+    if isinstance(first := children[0].layer, nn.Input):
+        layers = [layer for child in place.children[1:2] for layer in _rounding(child).values()]
+        return {f"x.{first.name}": layers[0]} if layers else {}
+    return {name: layer for child in children for name, layer in _rounding(child).items()}
+
+
+def _told(data: Dataset, name: str, channel: int) -> str:
+    """One channel of an input, by its column where it has one."""
+    inputs = None if data.columns is None else data.columns.inputs
+    columns = inputs.get(name[2:]) if isinstance(inputs, Mapping) else inputs
+    if isinstance(columns, str):
+        return f"column {columns!r}"
+    if columns is not None and len(columns) == len(data.ranges[name][0]):
+        return f"column {columns[channel]!r}"
+    return f"input {name[2:]!r}, channel {channel}" if name[2:] else f"X, channel {channel}"
 
 
 def _check_shape(

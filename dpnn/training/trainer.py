@@ -15,7 +15,7 @@ from dpnn.nn.core.fields import is_number
 from dpnn.nn.core.spec import plain
 from dpnn.nn.more import checks, normalization
 from dpnn.spark.waiting import Waiting
-from dpnn.training.checks import check_labels, unseen_classes
+from dpnn.training.checks import blurred, check_labels, unseen_classes
 from dpnn.training.events import handlers
 from dpnn.training.loop import Fit
 from dpnn.training.result import Result
@@ -138,8 +138,9 @@ class Trainer:
         normalization.check(network.context)
         check_labels(data, network, self.loss)
         told = None if self.loss.task == "values" else unseen_classes(data)
-        if told and self.progress is not False:
-            say(told)
+        for line in (told, blurred(data, network)):
+            if line and self.progress is not False:
+                say(line)
         fit = Fit(self, network, data, waiting)
         try:
             state = fit.run()
