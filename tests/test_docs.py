@@ -115,6 +115,56 @@ def test_the_chapters_rules_are_enough_for_a_gated_layer():
         nn.gradient_check(Forgetful(4), x)
 
 
+class Gated:
+    """The same with biases, y = σ(x W + b) · (x V + c), for the library that chapter 3 grows."""
+
+    def __init__(self, units):
+        self.units = units
+
+    def shapes(self, size):
+        matrix, row = (size, self.units), (self.units,)
+        return {"W": matrix, "b": row, "V": matrix, "c": row}, self.units
+
+    def forward(self, p, x):
+        s = 1 / (1 + np.exp(-(x @ p["W"] + p["b"])))
+        v = x @ p["V"] + p["c"]
+        return s * v, (x, s, v)
+
+    def backward(self, p, g, cache, dy):
+        x, s, v = cache
+        da = dy * v * s * (1 - s)
+        dv = dy * s
+        np.dot(x.T, da, out=g["W"])
+        np.sum(da, axis=0, out=g["b"])
+        np.dot(x.T, dv, out=g["V"])
+        np.sum(dv, axis=0, out=g["c"])
+        return da @ p["W"].T + dv @ p["V"].T
+
+
+class Halved(Gated):
+    """Hands half of dx on."""
+
+    def backward(self, p, g, cache, dy):
+        return 0.5 * super().backward(p, g, cache, dy)
+
+
+def test_the_chapters_own_library_checks_a_gated_layer():
+    text = pages.page("3").read_text()
+    grown = text[text.index("## Grow a library") : text.index("### It reads handwriting")]
+    check = text[text.index("def gradient_check") : text.index("small = Network(")]
+    names = {}
+    exec("".join(block.code for block in pages.blocks(grown)) + check, names)
+    x = np.random.default_rng(0).standard_normal((6, 4))
+
+    def worst(layer):
+        network = names["Network"](names["Sequential"](names["Dense"](5), layer), size=4)
+        loss = names["softmax_cross_entropy"]
+        return names["gradient_check"](network, x, np.arange(6) % 3, loss)
+
+    assert worst(Gated(3)) < 1e-6
+    assert worst(Halved(3)) > 1e-3
+
+
 @pytest.mark.parametrize("name", ["cheat-sheet.md"])
 def test_a_page_of_numpy_prints_what_it_says(name):
     now, _ = pages.run(DOCS / name)
