@@ -21,6 +21,7 @@ def by_type(df: DataFrame, leave_out: Iterable[str]) -> Wishes:
     out = {find(df, name).name for name in leave_out}
     numbers, categories, dates = [], [], []
     for field in df.schema.fields:
+        find(df, field.name)  # tells of twins
         kind = field.dataType
         while isinstance(kind, T.ArrayType):
             kind = kind.elementType

@@ -18,6 +18,14 @@ class DataError(ValueError):
     """The data cannot be trained on as it is. The message names the thing and the cure."""
 
 
+class EmptySplit(DataError):
+    """The rule that cuts the rows into training and validation rows leaves one of them none."""
+
+    def __init__(self, split: str, asked: str) -> None:
+        cure = "give more rows, or say otherwise which rows validate"
+        super().__init__(f"{split}: {asked} leaves it no rows: {cure}")
+
+
 @dataclass(frozen=True)
 class Problem:
     """One kind of fault in one place. `low` and `high` are examples: lengths or bad values.

@@ -38,18 +38,6 @@ _CURE = {
 }
 
 
-def resolve(
-    df: DataFrame,
-    inputs: Inputs,
-    label: str | Sequence[str] | None,
-    weight: str | None,
-    num_classes: int | None,
-) -> tuple[DataFrame, Spec]:
-    """The DataFrame with just the columns to read, and what to make of them."""
-    columns, spec = choose(df, inputs, label, weight, num_classes)
-    return df.select(*columns), spec
-
-
 def choose(
     df: DataFrame,
     inputs: Inputs,
@@ -194,7 +182,14 @@ def indicator(df: DataFrame, column: str) -> SparkColumn:
 
 def find(df: DataFrame, name: str) -> T.StructField:
     """The field of a column; a missing one is an error that names the nearest."""
-    found = [field for field in df.schema.fields if field.name == name]
+    alike = [field for field in df.schema.fields if field.name.lower() == name.lower()]
+    found = [field for field in alike if field.name == name]
+    exact = len(alike) == 1 or df.sparkSession.conf.get("spark.sql.caseSensitive") == "true"
+    if len(found) == 1 and not exact:
+        raise ValueError(
+            f"Spark takes the columns {' and '.join(repr(field.name) for field in alike)} for one: "
+            "rename or drop all but one"
+        )
     if len(found) > 1:
         raise ValueError(
             f"the data has {len(found)} columns of the name {name!r}: rename or drop all but one"

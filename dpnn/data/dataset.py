@@ -228,6 +228,9 @@ def by_type(data: Any, label: Any, *roles: Any, show: bool = True) -> Wishes:
     else:
         raise TypeError("dpnn.columns() is of a DataFrame or a table: arrays have no columns")
     known = {*others, *wishes.names}
+    if not wishes.names:
+        left = ", ".join(repr(name) for name in names if name not in known) or "none"
+        raise ValueError(f"no column can be an input by its type; those left: {left}")
     if show:
         for line in told_by_type(wishes, [name for name in names if name not in known]):
             say(line)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from dpnn.data import tables
 from dpnn.data.arrays import Named, checked, local_shards
 from dpnn.data.arrow import Notes
-from dpnn.data.checks import DataError, raise_problems
+from dpnn.data.checks import DataError, EmptySplit, raise_problems
 from dpnn.data.encoders.wishes import Wishes
 from dpnn.data.encoding_tasks import encoded_here
 from dpnn.data.placement import row_hashes
@@ -75,7 +75,7 @@ def _cut(arrays: Named, rule: Rule, flags: pa.RecordBatch) -> dict[str, Named]:
     held = rule.held(flags, row_hashes(arrays))
     for kind, rows in (("training", ~held), ("validation", held)):
         if not rows.any():
-            raise DataError(f"{kind}: {rule.asked} leaves it no rows")
+            raise EmptySplit(kind, rule.asked)
     return {
         "train": {name: array[~held] for name, array in arrays.items()},
         "validation": {name: array[held] for name, array in arrays.items()},

@@ -11,7 +11,7 @@ from typing import Any
 
 from dpnn.data import checks
 from dpnn.data.arrow import Spec
-from dpnn.data.checks import DataError, Problem, raise_problems
+from dpnn.data.checks import DataError, EmptySplit, Problem, raise_problems
 from dpnn.data.dtypes import agreed, joint
 from dpnn.data.shards import SPLITS, Layout
 from dpnn.data.splits import Rule
@@ -29,7 +29,7 @@ def settled(facts: list[dict], rules: Sequence[Rule], spec: Spec) -> dict[str, L
     layouts: dict[str, Layout] = {}
     for split in due:
         if not found[split]:
-            raise DataError(_no_rows(split, rules, any(found.values())))
+            raise _no_rows(split, rules, any(found.values()))
         some = [tuple((n, d, tuple(s)) for n, d, s in x) for x in found[split].values()]
         one = joint(some)
         if one is None:
@@ -40,14 +40,11 @@ def settled(facts: list[dict], rules: Sequence[Rule], spec: Spec) -> dict[str, L
     return agreed(layouts)
 
 
-def _no_rows(split: str, rules: Sequence[Rule], others: bool) -> str:
-    if len(rules) > 1:
-        told = dict(zip(SPLITS, rules, strict=True))[split].told
-        return f"{told}the data has no rows: check its path and filter"
-    if not others:
-        return "the data has no rows: check its path and filter"
-    name = {"train": "training", "validation": "validation"}[split]
-    return f"{name}: {rules[0].asked} leaves it no rows"
+def _no_rows(split: str, rules: Sequence[Rule], others: bool) -> DataError:
+    if len(rules) == 1 and others:
+        return EmptySplit({"train": "training"}.get(split, split), rules[0].asked)
+    told = dict(zip(SPLITS, rules, strict=True))[split].told if len(rules) > 1 else ""
+    return DataError(f"{told}the data has no rows: check its path and filter")
 
 
 def _unlike(layouts: Sequence[Layout], spec: Spec) -> str:

@@ -19,8 +19,15 @@ from dpnn.data.saying import say
 from dpnn.ml.estimator import NetworkEstimator, label_counts
 from dpnn.ml.models import NetworkModel
 from dpnn.models.outputs import raw
-from dpnn.training.checks import check_classes, unseen_classes
+from dpnn.training.checks import class_count, unseen_classes
 from dpnn.training.result import Result
+
+
+def _class_weight(value: Any) -> str:
+    """A map is kept as JSON."""
+    if isinstance(value, dict):
+        value = json.dumps({_name(label): weight for label, weight in value.items()})
+    return TypeConverters.toString(value)
 
 
 class ClassifierParams(Params):
@@ -29,14 +36,14 @@ class ClassifierParams(Params):
     classWeight: Param[str] = Param(  # noqa: N815
         Params._dummy(),
         "classWeight",
-        "'balanced', or the JSON of {label: weight}: shows in the loss alone",
-        typeConverter=TypeConverters.toString,
+        "'balanced', or {label: weight} as a map or its JSON: shows in the loss alone",
+        typeConverter=_class_weight,
     )
 
     def getClassWeight(self) -> str:
         return self.getOrDefault(self.classWeight)
 
-    def setClassWeight(self, value: str) -> Self:
+    def setClassWeight(self, value: str | dict[Any, float]) -> Self:
         return self._set(classWeight=value)
 
 
@@ -72,15 +79,13 @@ class NeuralNetworkClassifier(
         """Their names: the encoders', or the numbers up to the highest label of any split."""
         if data.encoders is not None and data.encoders.classes:
             return list(data.encoders.classes)
-        spans = [data.labels(split) for split in data.rows]
-        count = int(max(span[1] for span in spans if span is not None)) + 1
-        return [str(k) for k in range(count)]
+        return [str(k) for k in range(class_count(data))]
 
     def _task(self, data: Dataset) -> tuple[recipes.Task, int]:
-        check_classes(data)
+        count = class_count(data)
         if told := unseen_classes(data):
             say(told)
-        return "classes", len(self._classes(data))
+        return "classes", count
 
     def _loss(self, data: Dataset) -> nn.Loss:
         return nn.SoftmaxCrossEntropy()
@@ -98,7 +103,12 @@ class NeuralNetworkClassifier(
             counts = {_name(label): count for label, count in self._counts.items()}
             total = sum(counts.values())
             return tuple(total / (len(classes) * counts.get(name, total)) for name in classes)
-        given = {str(label): float(weight) for label, weight in json.loads(text).items()}
+        try:
+            given = {label: float(weight) for label, weight in json.loads(text).items()}
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(
+                f"classWeight is 'balanced' or a map of {{label: weight}}, not {text!r}"
+            ) from None
         if missing := [name for name in classes if name not in given]:
             raise ValueError(f"classWeight has no weight for {', '.join(missing)}")
         return tuple(given[name] for name in classes)
@@ -151,23 +161,31 @@ class NeuralNetworkClassificationModel(
 
     def _chosen(self, probability: np.ndarray) -> int:
         if self.isDefined(self.thresholds):
-            probability = probability / np.maximum(self.getThresholds(), 1e-300)
+            probability = probability / np.array(self._limits())
         return int(probability.argmax())
 
+    def _limits(self) -> list[float]:
+        """What each class's probability is divided by before the largest share is chosen."""
+        limits = self.getThresholds()
+        if len(limits) != self.numClasses:
+            raise ValueError(
+                f"thresholds has {len(limits)} numbers, but the model has {self.numClasses} classes"
+            )
+        return [max(limit, 1e-300) for limit in limits]
+
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        wanted = {
-            self.getRawPredictionCol(): "raw",
-            self.getProbabilityCol(): "probability",
-            self.getPredictionCol(): "prediction",
-        }
-        wanted = {name: meaning for name, meaning in wanted.items() if name}
+        meanings = "raw", "probability", "prediction"
+        names = self.getRawPredictionCol(), self.getProbabilityCol(), self.getPredictionCol()
+        wanted = {name: meaning for name, meaning in zip(names, meanings, strict=True) if name}
+        if len(wanted) < sum(map(bool, names)):
+            raise ValueError(f"two of the output columns have one name: {', '.join(names)}")
         vectors = {name for name, meaning in wanted.items() if meaning != "prediction"}
         chosen = self.getPredictionCol()
         if not (chosen and self.isDefined(self.thresholds)):
             return self._beside(dataset, wanted, vectors)
         wanted[chosen] = "probability"  # p / t, of which the largest is chosen
         made = self._beside(dataset, wanted, vectors)
-        limits = F.array(*(F.lit(max(t, 1e-300)) for t in self.getThresholds()))
+        limits = F.array(*map(F.lit, self._limits()))
         shares = F.zip_with(F.col(f"`{chosen}`"), limits, lambda p, t: p / t)
         place = F.array_position(shares, F.array_max(shares)) - 1
         return made.withColumn(chosen, place.cast("double"))

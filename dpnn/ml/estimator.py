@@ -6,58 +6,25 @@ Driver. `NetworkEstimator` is mixed into the classifier and the regressor.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pyspark.ml.base import _FitMultipleIterator
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dpnn import nn, recipes
+from dpnn.data.checks import EmptySplit
 from dpnn.data.dataset import Dataset, by_type
 from dpnn.data.encoders.wishes import Wishes, columns
+from dpnn.data.saying import say
 from dpnn.ml.frames import all_known, held_out
 from dpnn.ml.params import INVALID, NetworkParams
+from dpnn.ml.reading import ReadsOnce, fitted
 from dpnn.training.result import Result
 from dpnn.training.trainer import Trainer
 
-_DATA = {  # Params that say which rows are read, and how
-    "featuresCol",
-    "labelCol",
-    "weightCol",
-    "validationIndicatorCol",
-    "validationFraction",
-    "timeCol",
-    "groupCol",
-    "numericCols",
-    "categoricalCols",
-    "dateCols",
-    "handleInvalid",
-    "numShards",
-}
-_fits = threading.Lock()  # a fit takes all slots: those of other threads wait here, not in Spark
 
-
-class NetworkEstimator(NetworkParams):
+class NetworkEstimator(ReadsOnce, NetworkParams):
     """Reads the rows once, trains a network, and makes the model."""
-
-    def _fit(self, dataset: DataFrame) -> Any:
-        with self._read(dataset) as data:
-            return self._train(data)
-
-    def fitMultiple(
-        self, dataset: DataFrame, paramMaps: Sequence[Any]
-    ) -> Iterator[tuple[int, Any]]:
-        """One read of the rows for all settings, unless some of them change what is read."""
-        if any(param.name in _DATA for changed in paramMaps for param in changed):
-            return super().fitMultiple(dataset, paramMaps)  # type: ignore[misc]
-        shared = _Shared(self.copy(), dataset, len(paramMaps))
-
-        def fit(index: int) -> Any:
-            return shared.fit(paramMaps[index])
-
-        return _FitMultipleIterator(fit, len(paramMaps))
 
     def _read(self, df: DataFrame) -> Dataset:
         """The rows as shards."""
@@ -70,7 +37,14 @@ class NetworkEstimator(NetworkParams):
         df, validation = held_out(df, self)
         weight = self.getWeightCol() if self.isDefined(self.weightCol) else None
         shards = self.getNumShards() or None
-        return Dataset(df, inputs, self.getLabelCol(), weight or None, validation, shards)
+        rest = inputs, self.getLabelCol(), weight or None
+        try:
+            return Dataset(df, *rest, validation, shards)
+        except EmptySplit:
+            if self.isSet(self.validationFraction) or not isinstance(validation, float):
+                raise
+            say("a tenth of the rows, picked by content, is none of them: all train, none validate")
+            return Dataset(df, *rest, None, shards)
 
     def _inputs(self, df: DataFrame) -> Any:
         """The column of features as it is for a network of one's own; else raw columns."""
@@ -85,10 +59,8 @@ class NetworkEstimator(NetworkParams):
         used = [self.getOrDefault(role) for role in roles if self.isDefined(role)]
         return by_type(df, self.getLabelCol(), *filter(None, used))
 
-    def _train(self, data: Dataset) -> Any:
-        settings = self._settings(data)
-        with _fits:
-            result = Trainer(**settings).fit(data)
+    def _train(self, data: Dataset, df: DataFrame) -> Any:
+        result = fitted(Trainer(**self._settings(data)), data)
         model = self._model(result, data)
         model._resetUid(self.uid)
         return self._copyValues(model)
@@ -99,6 +71,7 @@ class NetworkEstimator(NetworkParams):
         given = {"maxIter": "epochs", "batchSize": "batch_size", "seed": "seed", "engine": "engine"}
         for name, argument in given.items():
             if self.isDefined(self.getParam(name)):
+                self._check_count(name)
                 settings[argument] = self.getOrDefault(name)
         if self.isDefined(self.loss):
             settings = recipes.with_loss(settings, named(self.getLoss()))
@@ -112,6 +85,11 @@ class NetworkEstimator(NetworkParams):
             settings["monitor"] = f"val_{self.getMetricName()}"
         settings["progress"] = False
         return settings
+
+    def _check_count(self, name: str) -> None:
+        value = self.getOrDefault(name)
+        if name in ("maxIter", "batchSize") and value < 1:
+            raise ValueError(f"{name} is at least 1, not {value}")
 
     def _patience(self, settings: dict[str, Any], data: Dataset) -> int | None:
         if not data.has("validation"):
@@ -140,27 +118,6 @@ class NetworkEstimator(NetworkParams):
 
     def _model(self, result: Result, data: Dataset) -> Any:
         raise NotImplementedError
-
-
-class _Shared:
-    """One read for several fits; its shards go with the last of them."""
-
-    def __init__(self, estimator: NetworkEstimator, df: DataFrame, fits: int) -> None:
-        self._estimator, self._df, self._left = estimator, df, fits
-        self._lock = threading.Lock()
-        self._data: Dataset | None = None
-
-    def fit(self, changed: Any) -> Any:
-        with self._lock:
-            if self._data is None:
-                self._data = self._estimator._read(self._df)
-        try:
-            return self._estimator.copy(changed)._train(self._data)
-        finally:
-            with self._lock:
-                self._left -= 1
-                if not self._left:
-                    self._data.close()
 
 
 def named(text: str) -> Any:

@@ -23,7 +23,8 @@ from dpnn import nn
 from dpnn.data.dataset import Dataset
 from dpnn.ml.classification import NeuralNetworkClassificationModel
 from dpnn.ml.params import CheckedParams
-from dpnn.ml.summary import TrainingSummary
+from dpnn.ml.reading import ReadsOnce, fitted
+from dpnn.ml.summary import ClassificationSummary, PerceptronSummary
 from dpnn.training.events import EpochDone, FitStarted
 from dpnn.training.trainer import Trainer
 
@@ -57,7 +58,7 @@ class _Setters(CheckedParams, _MultilayerPerceptronParams):
 
 
 class MultilayerPerceptronClassifier(
-    ProbabilisticClassifier, _Setters, DefaultParamsWritable, DefaultParamsReadable
+    ReadsOnce, ProbabilisticClassifier, _Setters, DefaultParamsWritable, DefaultParamsReadable
 ):
     """layers has the sizes of all layers, inputs and outputs included; labels are 0, 1, …
 
@@ -92,16 +93,17 @@ class MultilayerPerceptronClassifier(
     def setParams(self, **params: Any) -> Self:
         return self._set(**self._input_kwargs)
 
-    def _fit(self, dataset: DataFrame) -> MultilayerPerceptronClassificationModel:
+    def _read(self, df: DataFrame) -> Dataset:
+        return Dataset(df, self.getFeaturesCol(), self.getLabelCol())
+
+    def _train(self, data: Dataset, df: DataFrame) -> MultilayerPerceptronClassificationModel:
         sizes = self._sizes()
-        with Dataset(dataset, self.getFeaturesCol(), self.getLabelCol()) as data:
-            if data.input_shape != (sizes[0],):
-                raise ValueError(
-                    f"layers begin with {sizes[0]}, but column {self.getFeaturesCol()!r} has rows "
-                    f"of {data.input_shape}"
-                )
-            trainer = self._trainer(sizes)
-            result = trainer.fit(data)
+        if data.input_shape != (sizes[0],):
+            raise ValueError(
+                f"layers begin with {sizes[0]}, but column {self.getFeaturesCol()!r} has rows "
+                f"of {data.input_shape}"
+            )
+        result = fitted(self._trainer(sizes), data)
         facts = {
             "labels": [str(k) for k in range(sizes[-1])],
             "history": dict(result.history),
@@ -110,6 +112,7 @@ class MultilayerPerceptronClassifier(
         }
         model = MultilayerPerceptronClassificationModel(result.model, facts)
         model._resetUid(self.uid)
+        model._trained_on = df
         return self._copyValues(model)
 
     def _sizes(self) -> list[int]:
@@ -147,7 +150,9 @@ class MultilayerPerceptronClassifier(
 
 
 class MultilayerPerceptronClassificationModel(NeuralNetworkClassificationModel, _Setters):
-    """A trained perceptron."""
+    """A trained perceptron; `evaluate` and `summary` are MLlib's, `trained.evaluate` is dpnn's."""
+
+    _trained_on: DataFrame | None = None
 
     @property
     def weights(self) -> DenseVector:
@@ -157,8 +162,20 @@ class MultilayerPerceptronClassificationModel(NeuralNetworkClassificationModel, 
     def getLayers(self) -> list[int]:
         return list(self._known["layers"])
 
-    def summary(self) -> TrainingSummary:  # type: ignore[override]  # a method, as MLlib has it
-        return TrainingSummary(self._known["history"], self._known["bestEpoch"])
+    def evaluate(self, dataset: DataFrame) -> ClassificationSummary:  # type: ignore[override]
+        """Figures of labelled rows, by MLlib's names."""
+        return ClassificationSummary(*self._judged(dataset))
+
+    def summary(self) -> PerceptronSummary:  # type: ignore[override]  # a method, as MLlib has it
+        """Of the fit; without figures of the training rows where the model was loaded."""
+        judged = None if self._trained_on is None else self._judged(self._trained_on)
+        return PerceptronSummary(super().summary, judged)
+
+    def _judged(self, df: DataFrame) -> tuple[DataFrame, str, str]:
+        """What `ClassificationSummary` takes."""
+        name = self.getPredictionCol() or f"{self.uid}_prediction"
+        predicted = self.copy({self.predictionCol: name}).transform(df)
+        return predicted, self.getLabelCol(), name
 
 
 class _Begin:

@@ -8,8 +8,10 @@ from pyspark import keyword_only
 from pyspark.ml.regression import RegressionModel, Regressor
 from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
 from pyspark.sql import DataFrame
+from pyspark.sql import types as T
 
 from dpnn import nn, recipes
+from dpnn.data.columns import find
 from dpnn.data.dataset import Dataset
 from dpnn.ml.estimator import NetworkEstimator
 from dpnn.ml.models import NetworkModel
@@ -32,6 +34,15 @@ class NeuralNetworkRegressor(
     @keyword_only
     def setParams(self, **params: Any) -> Self:
         return self._set(**self._input_kwargs)
+
+    def _read(self, df: DataFrame) -> Dataset:
+        label = find(df, self.getLabelCol())
+        if isinstance(label.dataType, T.StringType):
+            raise ValueError(
+                f"label column {label.name!r} is string: a regressor's label is a number: cast it, "
+                "e.g. cast('double'), or take NeuralNetworkClassifier"
+            )
+        return super()._read(df)
 
     def _task(self, data: Dataset) -> tuple[recipes.Task, int]:
         return "values", 1

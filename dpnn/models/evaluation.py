@@ -75,9 +75,10 @@ class Tally:
 
 def evaluate(df: Any, scorer: Scorer, sent: Sent, columns: tuple[Any, Any, Any]) -> Tally:
     """Driver. The sums over all rows of `df`; columns: (inputs, label, weight)."""
-    from dpnn.data.columns import resolve
+    from dpnn.data.columns import choose
 
-    frame, spec = resolve(df, *columns, scorer.label_classes)
+    selected, spec = choose(df, *columns, scorer.label_classes)
+    frame = df.select(*selected)
     names = tables.wanted(columns[0])
     task = partial(tally_batches, spec=spec, scorer=scorer, sent=sent, names=names)
     tally = Tally(scorer)

@@ -13,7 +13,7 @@ from dpnn.data.saying import say
 from dpnn.spark import files
 from dpnn.spark.waiting import Waiting
 from dpnn.training import checkpoints
-from dpnn.training.checks import check_classes
+from dpnn.training.checks import class_count
 from dpnn.training.result import Result
 from dpnn.training.trainer import Trainer
 
@@ -92,10 +92,7 @@ class Recipe:
         task = given["loss"].task if "loss" in given else None
         if task != "classes":
             return recipes.Facts.of(dataset, task)
-        check_classes(dataset)
-        classes = len(dataset.encoders.classes) if dataset.encoders else 0
-        highest = max(dataset.labels(split)[1] for split in dataset.rows)  # type: ignore[index]
-        return recipes.Facts.of(dataset, task, classes or int(highest) + 1)
+        return recipes.Facts.of(dataset, task, class_count(dataset))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,11 @@ from math import prod
 import numpy as np
 
 from dpnn import nn
+from dpnn.data.checks import span_of
 from dpnn.data.dataset import Dataset
 from dpnn.nn.core.losses import same_rows
 
+_ALIKE, _FEW = 0.9, 100  # classes to a row, from so many rows on, that make a label an id
 _NAMES = {"train": "training", "validation": "validation"}
 _EXACT = (nn.Normalization, nn.Embedding, nn.OneHot, nn.Select, nn.Flatten, nn.Reshape)
 _FINE = 2**20  # steps of a range that are more than a network makes use of
@@ -31,14 +33,46 @@ def check_classes(data: Dataset) -> None:
     low, high, _ = data.labels("train") or (0.0, 1.0, None)
     if low < high:
         return
-    label = None if data.columns is None else data.columns.label
-    where = "the label" if label is None else f"the label column {label!r}"
-    classes = () if data.encoders is None else data.encoders.classes
-    told = repr(classes[int(low)]) if classes else f"{low:g}"
+    names = _names(data)
+    told = repr(names[int(low)]) if names else f"{low:g}"
     raise ValueError(
-        f"{where} has one class alone, {told}, in all {data.rows['train']:,} training rows: "
+        f"{_label(data)} has one class alone, {told}, in all {data.rows['train']:,} training rows: "
         "nothing can be learned of it; check the label and the filter of the rows"
     )
+
+
+def class_count(data: Dataset) -> int:
+    """How many classes the labels of all splits are of; ValueError where they are no classes."""
+    check_classes(data)
+    rows = data.rows["train"]
+    if names := _names(data):
+        if rows >= _FEW and len(names) >= _ALIKE * rows:
+            raise ValueError(
+                f"{_label(data)} has {len(names):,} classes in {rows:,} training rows: taken for "
+                "an id, of which nothing can be learned; name the column of the classes"
+            )
+        return len(names)
+    low, high, broken = span_of(map(data.labels, data.rows)) or (0.0, 1.0, None)
+    cure = "number the classes from 0 on (StringIndexer does), or take a regressor for a quantity"
+    if low < 0 or broken is not None:
+        odd = low if low < 0 else broken
+        raise ValueError(f"{_label(data)} has {odd:g}, which is no class number: {cure}")
+    if high >= rows:
+        raise ValueError(
+            f"{_label(data)} has class numbers up to {high:.0f}, more than the {rows:,} training "
+            f"rows: {cure}"
+        )
+    return int(high) + 1
+
+
+def _names(data: Dataset) -> tuple[str, ...]:
+    """Of the classes of a label that is text."""
+    return () if data.encoders is None else data.encoders.classes
+
+
+def _label(data: Dataset) -> str:
+    label = None if data.columns is None else data.columns.label
+    return "the label" if label is None else f"the label column {label!r}"
 
 
 def unseen_classes(data: Dataset) -> str | None:

@@ -69,6 +69,11 @@ def _notes(
             f"the same value in all {found.rows:,} training rows, so without influence: "
             f"{some(constant)}"
         )
+    if alike := [encoder.name for k, encoder in enumerate(numbers) if _is_number_id(found, k)]:
+        told.append(
+            f"a whole number of its own in each training row: {some(alike)}; leave out what is "
+            "an id"
+        )
     for wish, counts in zip(wishes.categories, found.counts, strict=True):
         if _is_id(wish, counts):
             told.append(
@@ -94,6 +99,14 @@ def _is_id(wish: Category, counts: dict[int, int]) -> bool:
         return False
     known = sum(counts.values()) - missing(counts)
     return known >= _FEW and _values(counts) >= _ALIKE * known
+
+
+def _is_number_id(found: Findings, column: int) -> bool:
+    """Whether each sampled row has a whole number of its own."""
+    known = found.sample[:, column]
+    known = known[~np.isnan(known)]
+    whole = len(known) >= _FEW and bool((known == np.floor(known)).all())
+    return whole and len(np.unique(known)) == len(known)
 
 
 def _classes(names: set[str]) -> tuple[str, ...]:
