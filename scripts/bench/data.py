@@ -25,7 +25,7 @@ from _session import session
 from threadpoolctl import threadpool_info
 
 from dpnn import Trainer, nn
-from dpnn.data.columns import resolve
+from dpnn.data.columns import choose
 from dpnn.data.ingest import ingest
 
 COLUMNS = [f"c{i:02d}" for i in range(28)]
@@ -73,7 +73,7 @@ def contestants(path: str, spark: Any) -> dict[str, Callable[[], Any]]:
     model = Trainer(MODEL, nn.SoftmaxCrossEntropy(), epochs=1, engine="local", progress=False)
     trained = model.fit(few, inputs=COLUMNS, label="label").model
     x = matrix(path)[:, : len(COLUMNS)].copy()
-    chosen = resolve(df, COLUMNS, "label", None, None)[0]
+    chosen = df.select(*choose(df, COLUMNS, "label")[0])
     return {
         "ingest from files": lambda: read(df, "files"),
         "ingest of Spark's rows": lambda: read(df.where("label >= 0"), "spark"),
