@@ -17,7 +17,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 PAPER, INK, FAINT, HAIR = "#ffffff", "#1f2430", "#667085", "#c9ced8"
 BLUE, ORANGE, GREEN, PINK = "#2f6fde", "#d9730d", "#23855a", "#c0398f"
@@ -80,8 +80,28 @@ def charts(
     width: float, height: float, columns: int = 1, rows: int = 1, **options: Any
 ) -> tuple[Figure, Any]:
     """A figure with charts side by side, and their axes in reading order."""
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12))
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     return figure, figure.subplots(rows, columns, squeeze=False, **options).reshape(-1)
+
+
+def loss_chart(epochs: Any) -> tuple[Figure, Axes]:
+    """A chart for the loss curves of runs over the same epochs."""
+    figure, (axes,) = charts(7, 3.2)
+    axes.set(xlabel="epoch", ylabel="training loss a row", xticks=epochs)
+    axes.grid(alpha=0.5)
+    return figure, axes
+
+
+def named_rows(axes: Axes, names: Any) -> None:
+    """A chart of bars: a name before each, from the lowest up, and no line between."""
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def say(axes: Axes, x: float, y: float, text: str, colour: str = INK, **how: Any) -> None:
+    """Words with their middle at (x, y)."""
+    axes.text(x, y, text, **({"ha": "center", "va": "center", "color": colour} | how))
 
 
 def matrix(
@@ -121,6 +141,23 @@ def matrix(
         axes.text(middle, y - rows * cell - 0.2, axis[1], ha="center", va="top", color=FAINT)
 
 
+def boxed(
+    axes: Axes, x: float, y: float, shape: tuple[int, int], colour: str, cell: float, **how: Any
+) -> None:
+    """A matrix with its middle at (x, y)."""
+    corner = (x - shape[1] * cell / 2, y + shape[0] * cell / 2)
+    matrix(axes, corner, shape, colour, cell, **how)
+
+
+def frame(
+    axes: Axes, corner: tuple[float, float], size: tuple[float, float], colour: str, **how: Any
+) -> None:
+    """A box with round corners, its lower left one at `corner`."""
+    look: dict[str, Any] = {"facecolor": "none", "edgecolor": colour, "linewidth": 1.4}
+    shape = "round,pad=0,rounding_size=0.4"
+    axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=shape, **(look | how)))
+
+
 def arrow(
     axes: Axes,
     start: tuple[float, float],
@@ -145,8 +182,8 @@ def arrow(
     )
 
 
-def save(figure: Figure, path: Path, title: str) -> None:
-    """The picture as SVG in light and dark; `title` is what a screen reader says."""
+def save(figure: Figure, path: Path, title: str) -> Path:
+    """Writes the picture as SVG in light and dark; `title` is what a screen reader says."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     text = re.sub(r'\b(d|x|y)="[^"]*"', _short, out.getvalue())
@@ -160,6 +197,7 @@ def save(figure: Figure, path: Path, title: str) -> None:
     if not count:
         raise ValueError(f"{path} has no svg element")
     path.write_text(text, "utf-8")
+    return path
 
 
 def _short(attribute: re.Match[str]) -> str:

@@ -6,7 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.patches import Circle
-from paper import BLUE, FAINT, GREEN, HAIR, INK, ORANGE, PALE, arrow, board, charts, matrix, save
+from paper import (
+    BLUE,
+    FAINT,
+    GREEN,
+    HAIR,
+    INK,
+    ORANGE,
+    PALE,
+    arrow,
+    board,
+    charts,
+    matrix,
+    named_rows,
+    save,
+)
 
 SIZES = (3, 4, 2)
 COLOURS = (GREEN, BLUE, ORANGE)
@@ -18,8 +32,8 @@ def draw(names: dict[str, Any], folder: Path) -> list[Path]:
 
 def network(path: Path) -> Path:
     """Left circles and arrows, right matrices; one circle and its arrows are lit in both."""
-    figure, axes = board(10, 4.1, (30, 12.3))
-    xs, middle, lit = (1.6, 5.6, 9.6), 5.9, 1
+    figure, axes = board(10, 4.4, (30, 13.2))
+    xs, middle, lit = (2.2, 6.0, 9.8), 5.9, 1
     ys = [[middle + 2.2 * ((n - 1) / 2 - i) for i in range(n)] for n in SIZES]
     for layer in range(2):
         for start in ys[layer]:
@@ -47,9 +61,9 @@ def network(path: Path) -> Path:
             )
     for x, name in zip(xs, ("numbers in", "circles", "scores"), strict=True):
         axes.text(x, 0.7, name, ha="center", color=FAINT)
-    axes.text(5.6, 11.3, "the drawing", ha="center", weight="bold")
-    axes.text(21.6, 11.3, "what it computes", ha="center", weight="bold")
-    axes.plot([12.3, 12.3], [0.6, 11.6], color=HAIR, linewidth=1)
+    axes.text(6.0, 12.3, "the drawing", ha="center", weight="bold")
+    axes.text(21.6, 12.3, "what it computes", ha="center", weight="bold")
+    axes.plot([12.3, 12.3], [0.6, 12.7], color=HAIR, linewidth=1)
 
     cell = 0.78
     at = 13.9
@@ -71,19 +85,17 @@ def network(path: Path) -> Path:
     matrix(axes, (at + 8.2, 4.6), (1, 2), ORANGE, cell, "b2", ("", ""))
     arrow(axes, (at + 10.4, 3.1), (at + 11.4, 3.1))
     matrix(axes, (at + 12.7, 4.6), (4, 2), ORANGE, cell, "z", ("B", "O"))
-    save(figure, path, "A network as circles and arrows, and as two matrix products")
-    return path
+    return save(figure, path, "A network as circles and arrows, and as two matrix products")
 
 
 def three_ways(cost: dict[str, float], path: Path) -> Path:
     figure, (axes,) = charts(8, 2.3)
     names = list(cost)[::-1]
-    bars = axes.barh(names, [cost[name] for name in names], color=[BLUE, ORANGE, FAINT], height=0.6)
+    times = [cost[name] for name in names]
+    bars = axes.barh(range(3), times, color=[BLUE, ORANGE, FAINT], height=0.6)
     axes.bar_label(bars, [f"{cost[name]:.3g} ms" for name in names], padding=5, color=INK)
     axes.set(xscale="log", xlabel="milliseconds for 64 rows, 100 numbers in, 50 circles (log)")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlim(min(cost.values()) / 2, max(cost.values()) * 4)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    save(figure, path, "The time of one layer, three ways")
-    return path
+    named_rows(axes, names)
+    return save(figure, path, "The time of one layer, three ways")

@@ -19,9 +19,10 @@ from paper import (
     PINK,
     arrow,
     board,
+    boxed,
     charts,
-    matrix,
     save,
+    say,
 )
 
 CELL = 0.62
@@ -37,60 +38,54 @@ def draw(names: dict[str, Any], folder: Path) -> list[Path]:
 
 def strip(path: Path) -> Path:
     """Above the forward pass; below it, right to left, its derivatives; then the weights' own."""
-    figure, axes = board(10, 6.2, (30, 18.6))
+    figure, axes = board(10, 6.7, (30, 20.1))
 
     def box(x: float, y: float, shape: tuple[int, int], name: str, axis: str, hue: str) -> None:
-        """A matrix with its middle at (x, y)."""
-        corner = (x - shape[1] * CELL / 2, y + shape[0] * CELL / 2)
-        matrix(axes, corner, shape, hue, CELL, name, ("", axis))
-
-    def say(x: float, y: float, text: str, colour: str = INK, **how: Any) -> None:
-        axes.text(x, y, text, ha="center", va="center", color=colour, **how)
+        boxed(axes, x, y, shape, hue, CELL, name=name, axis=("", axis))
 
     def title(y: float, text: str) -> None:
-        axes.text(0.6, y, text, va="center", weight="bold")
+        say(axes, 0.6, y, text, weight="bold", ha="left")
 
-    title(18.0, "forward, from left to right")
-    box(2.2, 15.0, (4, 2), "x", "B, I", GREEN)
-    say(4.6, 15.0, "@")
-    box(7.0, 15.0, (2, 3), "W1", "I, H", BLUE)
-    arrow(axes, (9.0, 15.0), (11.6, 15.0))
-    say(10.2, 15.6, "clip", FAINT)
-    box(13.4, 15.0, (4, 3), "h", "B, H", GREEN)
-    say(15.9, 15.0, "@")
-    box(18.0, 15.0, (3, 2), "W2", "H, O", BLUE)
-    arrow(axes, (19.8, 15.0), (22.2, 15.0))
-    box(23.6, 15.0, (4, 2), "z", "B, O", GREEN)
-    arrow(axes, (25.0, 15.0), (27.6, 15.0))
-    box(28.3, 15.0, (1, 1), "loss", "", PINK)
+    title(19.4, "forward, from left to right")
+    box(2.2, 16.4, (4, 2), "x", "B, I", GREEN)
+    say(axes, 4.6, 16.4, "@")
+    box(7.0, 16.4, (2, 3), "W1", "I, H", BLUE)
+    arrow(axes, (9.0, 16.4), (11.6, 16.4))
+    say(axes, 10.2, 17.0, "clip", FAINT)
+    box(13.4, 16.4, (4, 3), "h", "B, H", GREEN)
+    say(axes, 15.9, 16.4, "@")
+    box(18.0, 16.4, (3, 2), "W2", "H, O", BLUE)
+    arrow(axes, (19.8, 16.4), (22.2, 16.4))
+    box(23.6, 16.4, (4, 2), "z", "B, O", GREEN)
+    arrow(axes, (25.0, 16.4), (27.6, 16.4))
+    box(28.3, 16.4, (1, 1), "loss", "", PINK)
 
-    axes.plot([0.6, 29.4], [12.1, 12.1], color=HAIR, linewidth=1)
-    title(11.4, "backward, from right to left: what the layer below hears")
-    arrow(axes, (28.3, 14.2), (25.1, 9.0), bend=-0.25)
-    say(28.2, 9.6, "p - right", FAINT)
-    box(23.6, 8.8, (4, 2), "dz", "B, O", ORANGE)
-    arrow(axes, (22.2, 8.8), (15.0, 8.8))
-    say(18.6, 9.4, "@ W2ᵀ", BLUE, weight="bold")
-    say(18.6, 8.2, "(B, O) @ (O, H)", FAINT)
-    box(13.4, 8.8, (4, 3), "dh", "B, H", ORANGE)
-    arrow(axes, (11.8, 8.8), (8.8, 8.8))
-    say(10.3, 9.4, "where h > 0", FAINT)
-    box(7.0, 8.8, (4, 3), "da", "B, H", ORANGE)
+    axes.plot([0.6, 29.4], [13.2, 13.2], color=HAIR, linewidth=1)
+    title(12.5, "backward, from right to left: what the layer below hears")
+    arrow(axes, (28.3, 15.6), (25.1, 9.7), bend=-0.25)
+    say(axes, 28.2, 10.3, "p - right", FAINT)
+    box(23.6, 9.5, (4, 2), "dz", "B, O", ORANGE)
+    arrow(axes, (22.2, 9.5), (15.0, 9.5))
+    say(axes, 18.6, 10.1, "@ W2ᵀ", BLUE, weight="bold")
+    say(axes, 18.6, 8.9, "(B, O) @ (O, H)", FAINT)
+    box(13.4, 9.5, (4, 3), "dh", "B, H", ORANGE)
+    arrow(axes, (11.8, 9.5), (8.8, 9.5))
+    say(axes, 10.3, 10.1, "where h > 0", FAINT)
+    box(7.0, 9.5, (4, 3), "da", "B, H", ORANGE)
 
-    axes.plot([0.6, 29.4], [6.1, 6.1], color=HAIR, linewidth=1)
-    title(5.4, "and each weight's own slope")
+    axes.plot([0.6, 29.4], [6.4, 6.4], color=HAIR, linewidth=1)
+    title(5.7, "and each weight's own slope")
     box(2.2, 2.7, (2, 4), "xᵀ", "I, B", GREEN)
-    say(4.5, 2.7, "@")
+    say(axes, 4.5, 2.7, "@")
     box(6.5, 2.7, (4, 3), "da", "B, H", ORANGE)
-    say(8.6, 2.7, "=")
+    say(axes, 8.6, 2.7, "=")
     box(10.7, 2.7, (2, 3), "dW1", "I, H", PINK)
     box(18.0, 2.7, (3, 4), "hᵀ", "H, B", GREEN)
-    say(20.4, 2.7, "@")
+    say(axes, 20.4, 2.7, "@")
     box(22.2, 2.7, (4, 2), "dz", "B, O", ORANGE)
-    say(24.2, 2.7, "=")
+    say(axes, 24.2, 2.7, "=")
     box(26.1, 2.7, (3, 2), "dW2", "H, O", PINK)
-    save(figure, path, "Forward and backward as one strip of products")
-    return path
+    return save(figure, path, "Forward and backward as one strip of products")
 
 
 def slope(names: dict[str, Any], path: Path) -> Path:
@@ -123,8 +118,7 @@ def slope(names: dict[str, Any], path: Path) -> Path:
     axes.margins(x=0.02)
     axes.grid(alpha=0.5)
     axes.legend(loc="upper left")
-    save(figure, path, "The loss as one number of the network changes")
-    return path
+    return save(figure, path, "The loss as one number of the network changes")
 
 
 def film(names: dict[str, Any], path: Path) -> Path:
@@ -145,5 +139,4 @@ def film(names: dict[str, Any], path: Path) -> Path:
         axes.set_title(f"step {step:,}   loss {loss:.3f}", color=INK)
         axes.set(xticks=[], yticks=[], aspect="equal")
         axes.spines[:].set_visible(False)
-    save(figure, path, "Six moments of a network that learns two arms of a spiral")
-    return path
+    return save(figure, path, "Six moments of a network that learns two arms of a spiral")

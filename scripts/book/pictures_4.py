@@ -6,8 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyBboxPatch, Patch
-from paper import BLUE, FAINT, GREEN, HAIR, INK, ORANGE, PALE, PINK, arrow, board, charts, save
+from matplotlib.patches import Patch
+from paper import (
+    BLUE,
+    FAINT,
+    GREEN,
+    HAIR,
+    INK,
+    ORANGE,
+    PALE,
+    PINK,
+    arrow,
+    board,
+    charts,
+    frame,
+    named_rows,
+    save,
+    say,
+)
 
 
 def draw(names: dict[str, Any], folder: Path) -> list[Path]:
@@ -21,18 +37,8 @@ def draw(names: dict[str, Any], folder: Path) -> list[Path]:
 def _box(axes: Axes, x: float, y: float, size: tuple[float, float], hue: str, text: str) -> None:
     """A box with its middle at (x, y)."""
     width, height = size
-    axes.add_patch(
-        FancyBboxPatch(
-            (x - width / 2, y - height / 2),
-            width,
-            height,
-            boxstyle="round,pad=0,rounding_size=0.35",
-            facecolor=PALE[hue],
-            edgecolor=hue,
-            linewidth=1.4,
-        )
-    )
-    axes.text(x, y, text, ha="center", va="center", color=INK, linespacing=1.4)
+    frame(axes, (x - width / 2, y - height / 2), size, hue, facecolor=PALE[hue])
+    say(axes, x, y, text, linespacing=1.4)
 
 
 def seam(path: Path) -> Path:
@@ -65,8 +71,9 @@ def seam(path: Path) -> Path:
         _box(axes, x, 1.9, (5.2, 1.8), ORANGE, device)
     for y, text in ((8.5, "library"), (5.2, "kernels"), (1.9, "device")):
         axes.text(0.6, y, text, color=FAINT, va="center")
-    save(figure, path, "The seam: the same lines above, and below them who multiplies, and where")
-    return path
+    return save(
+        figure, path, "The seam: the same lines above, below them who multiplies, and where"
+    )
 
 
 def step(calls: list[tuple[str, list[tuple[int, ...]], int, float]], path: Path) -> Path:
@@ -83,12 +90,10 @@ def step(calls: list[tuple[str, list[tuple[int, ...]], int, float]], path: Path)
             axes.text(left + ms / 2, 0.33, text, ha="center", va="bottom", fontsize=10)
         left += ms
     axes.set(xlabel="milliseconds since the step began", ylim=(-0.3, 0.75), xlim=(0, left))
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
+    named_rows(axes, [])
     marks = [Patch(color=BLUE, label="5 products"), Patch(color=PINK, label="all other calls")]
     figure.legend(handles=marks, loc="outside upper right", ncols=2, handlelength=1)
-    save(figure, path, "One step, call by call")
-    return path
+    return save(figure, path, "One step, call by call")
 
 
 def kernels(pairs: dict[str, tuple[float, float]], path: Path) -> Path:
@@ -101,13 +106,10 @@ def kernels(pairs: dict[str, tuple[float, float]], path: Path) -> Path:
         axes.scatter([plain], [y], color=ORANGE, s=70, zorder=2, label="" if y else "plain")
         axes.scatter([tuned], [y], color=BLUE, s=70, zorder=2, label="" if y else "tuned")
         axes.text(plain * 1.25, y, f"{plain / tuned:.1f} times", va="center", color=FAINT)
-    axes.set_yticks(range(len(names)), names)
+    named_rows(axes, names)
     axes.set(xscale="log", xlabel="milliseconds a call (log)", ylim=(-0.6, len(names) - 0.4))
     times = [time for pair in pairs.values() for time in pair]
     axes.set_xlim(min(times) / 1.6, max(times) * 4)
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
     figure.legend(loc="outside upper right", ncols=2, handletextpad=0.2)
-    save(figure, path, "Six kernels, the plain definition and the tuned one")
-    return path
+    return save(figure, path, "Six kernels, the plain definition and the tuned one")

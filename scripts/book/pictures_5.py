@@ -5,10 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from matplotlib.patches import Circle, FancyBboxPatch
-from paper import BLUE, FAINT, GREEN, HAIR, INK, ORANGE, PALE, PINK, arrow, board, charts, save
+from matplotlib.patches import Circle
+from paper import (
+    BLUE,
+    FAINT,
+    GREEN,
+    HAIR,
+    INK,
+    ORANGE,
+    PALE,
+    PINK,
+    arrow,
+    board,
+    charts,
+    frame,
+    loss_chart,
+    named_rows,
+    save,
+    say,
+)
 
 Place = tuple[float, float]
+RADIUS = 0.98
 PARTS = {
     "send": (BLUE, "weights travel"),
     "compute": (GREEN, "forward and backward"),
@@ -32,39 +50,29 @@ def sum_tree(path: Path) -> Path:
     figure, axes = board(10, 4.9, (30, 14.7))
     xs = [3.2 + 3.6 * i + (1.4 if i > 3 else 0) for i in range(7)]
     for left, right, hue, host in ((0, 3, BLUE, "executor A"), (4, 6, ORANGE, "executor B")):
-        axes.add_patch(
-            FancyBboxPatch(
-                (xs[left] - 1.5, 0.5),
-                xs[right] - xs[left] + 3.0,
-                9.4,
-                boxstyle="round,pad=0,rounding_size=0.4",
-                facecolor="none",
-                edgecolor=hue,
-                linewidth=1.2,
-                linestyle=(0, (4, 3)),
-            )
-        )
+        size = (xs[right] - xs[left] + 3.0, 9.4)
+        frame(axes, (xs[left] - 1.5, 0.5), size, hue, linestyle=(0, (4, 3)))
         side, x = ("left", xs[0] - 1.1) if left == 0 else ("right", xs[-1] + 1.1)
-        axes.text(x, 9.3, host, color=hue, weight="bold", va="center", ha=side)
+        say(axes, x, 9.3, host, hue, weight="bold", ha=side)
 
     def node(x: float, y: float, name: str, hue: str, full: bool = True) -> Place:
         face, edge = (hue, hue) if full else (PALE[hue], hue)
         axes.add_patch(
-            Circle((x, y), 0.85, facecolor=face, edgecolor=edge, linewidth=1.4, zorder=3)
+            Circle((x, y), RADIUS, facecolor=face, edgecolor=edge, linewidth=1.4, zorder=3)
         )
         ink = "#ffffff" if full else INK
-        axes.text(x, y, name, ha="center", va="center", color=ink, fontsize=9, zorder=4)
+        say(axes, x, y, name, ink, zorder=4)
         return x, y
 
     def joined(a: Place, b: Place, y: float, name: str, hue: str) -> Place:
         x = (a[0] + b[0]) / 2
         for start in (a, b):
-            arrow(axes, (start[0], start[1] + 0.85), (x, y - 0.9), HAIR)
+            arrow(axes, (start[0], start[1] + RADIUS), (x, y - RADIUS), HAIR)
         return node(x, y, name, hue)
 
-    leaves = [node(x, 2.3, str(i), BLUE if i < 4 else ORANGE, False) for i, x in enumerate(xs)]
+    leaves = [node(x, 2.5, str(i), BLUE if i < 4 else ORANGE, False) for i, x in enumerate(xs)]
     for i, x in enumerate(xs):
-        axes.text(x, 1.0, f"shard {i}", ha="center", va="center", color=FAINT, fontsize=9)
+        say(axes, x, 1.0, f"shard {i}", FAINT, fontsize=10)
     a = joined(leaves[0], leaves[1], 5.2, "0–1", BLUE)
     b = joined(leaves[2], leaves[3], 5.2, "2–3", BLUE)
     c = joined(leaves[4], leaves[5], 5.2, "4–5", ORANGE)
@@ -72,28 +80,23 @@ def sum_tree(path: Path) -> Path:
     second = joined(c, leaves[6], 8.0, "4–6", ORANGE)
     joined(first, second, 12.6, "0–6", INK)
     middle = (first[0] + second[0]) / 2
-    axes.text(middle + 1.4, 13.0, "driver", color=INK, weight="bold", va="center")
-    axes.text(middle + 1.4, 12.2, "divides once", color=FAINT, va="center")
-    save(figure, path, "The sum tree over seven shards, and who adds what")
-    return path
+    say(axes, middle + 1.4, 13.0, "driver", weight="bold", ha="left")
+    say(axes, middle + 1.4, 12.2, "divides once", FAINT, ha="left")
+    return save(figure, path, "The sum tree over seven shards, and who adds what")
 
 
 def same_bits(results: dict[str, Any], path: Path) -> Path:
-    figure, (axes,) = charts(7, 3.2)
+    figure, axes = loss_chart(results["local"].history["epoch"])
     looks = {"local": (PALE[BLUE], 11.0), "job": (ORANGE, 4.5), "resident": (INK, 1.4)}
     for engine, (hue, width) in looks.items():
         history = results[engine].history
         axes.plot(history["epoch"], history["loss"], color=hue, linewidth=width, label=engine)
-    axes.set(xlabel="epoch", ylabel="training loss a row")
-    axes.set_xticks(results["local"].history["epoch"])
-    axes.grid(alpha=0.5)
     axes.legend(title="three curves, one on the other")
-    save(figure, path, "Loss curves of three engines, equal to the bit")
-    return path
+    return save(figure, path, "Loss curves of three engines, equal to the bit")
 
 
 def timeline(ledger: dict[str, dict[str, float]], path: Path) -> Path:
-    figure, panels = charts(8, 4.6, 1, 2, height_ratios=(3, 2))
+    figure, panels = charts(8, 4.9, 1, 2, height_ratios=(3, 2))
     for axes, engines, title in (
         (panels[0], ("job", "resident", "local"), "all three"),
         (panels[1], ("resident", "local"), "the two short ones, enlarged"),
@@ -107,11 +110,8 @@ def timeline(ledger: dict[str, dict[str, float]], path: Path) -> Path:
                 left += width
             digits = 0 if left >= 10 else 1
             axes.text(left, i, f"  {left:.{digits}f} ms", va="center", color=INK)
-        axes.set_yticks(range(len(engines)), reversed(engines))
+        named_rows(axes, engines[::-1])
         axes.set(xlabel="milliseconds a step", title=title)
         axes.set_xlim(0, 1.25 * max(sum(ledger[e][p] for p in PARTS) for e in engines))
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
     figure.legend(loc="outside lower center", ncols=3, handlelength=1)
-    save(figure, path, "A step's time by engine")
-    return path
+    return save(figure, path, "A step's time by engine")

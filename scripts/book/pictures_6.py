@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from matplotlib.patches import Rectangle
-from paper import BLUE, FAINT, GREEN, INK, ORANGE, PALE, PAPER, PINK, board, charts, save
+from paper import BLUE, FAINT, GREEN, INK, ORANGE, PALE, PINK, board, loss_chart, matrix, save, say
 
-HUES = (BLUE, PALE[BLUE], ORANGE, PALE[ORANGE], GREEN, PALE[GREEN])
+HUES = (BLUE, BLUE, ORANGE, ORANGE, GREEN, GREEN)  # by step: full, pale, full, …
 
 
 def draw(names: dict[str, Any], folder: Path) -> list[Path]:
@@ -22,37 +21,36 @@ def every_row_once(taken: dict[int, list[int]], path: Path) -> Path:
     """A line of cells for each shard, a cell a row; its colour is the step that takes it."""
     figure, axes = board(10, 3.6, (30, 10.8))
     cell, left = 0.9, 5.6
+
+    def cells(x: float, y: float, step: int, count: int) -> None:
+        full = [(0, i) for i in range(count)] if step % 2 == 0 else []
+        matrix(axes, (x, y + cell), (1, count), HUES[step], cell, lit=full)
+
     for shard, (n, counts) in enumerate(taken.items()):
         y = 8.4 - 1.7 * shard
-        axes.text(0.6, y + cell / 2, f"shard {shard}", va="center", color=INK)
-        axes.text(5.1, y + cell / 2, f"{n}", va="center", ha="right", color=FAINT)
+        say(axes, 0.6, y + cell / 2, f"shard {shard}", ha="left")
+        say(axes, 5.1, y + cell / 2, f"{n}", FAINT, ha="right")
         x = left
-        for hue, count in zip(HUES, counts, strict=True):
-            for _ in range(count):
-                axes.add_patch(
-                    Rectangle((x, y), cell, cell, facecolor=hue, edgecolor=PAPER, linewidth=1.4)
-                )
-                x += cell
-    axes.text(5.1, 9.9, "rows", ha="right", va="center", color=FAINT)
-    for step, hue in enumerate(HUES):
+        for step, count in enumerate(counts):
+            cells(x, y, step, count)
+            x += cell * count
+    say(axes, 5.1, 9.9, "rows", FAINT, ha="right")
+    for step in range(len(HUES)):
         x = left + 3.5 * step
-        axes.add_patch(Rectangle((x, 1.0), cell, cell, facecolor=hue, edgecolor=PAPER))
-        axes.text(x + 1.2, 1.0 + cell / 2, f"step {step}", va="center", color=FAINT)
-    save(figure, path, "Four uneven shards: which step takes which of their rows")
-    return path
+        cells(x, 1.0, step, 1)
+        say(axes, x + 1.2, 1.0 + cell / 2, f"step {step}", FAINT, ha="left")
+    return save(figure, path, "Four uneven shards: which step takes which of their rows")
 
 
 def resumed(second: Any, whole: Any, path: Path) -> Path:
-    figure, (axes,) = charts(7, 3.2)
     epochs = whole.history["epoch"]
+    figure, axes = loss_chart(epochs)
     axes.plot(epochs, whole.history["loss"], color=PALE[BLUE], linewidth=11, label="undisturbed")
     axes.plot(epochs, second.history["loss"], color=INK, linewidth=1.4, label="killed, taken up")
     axes.axvline(4 + 7 / 12, color=PINK, linewidth=1.2, linestyle=(0, (4, 3)))
     top = max(whole.history["loss"])
     axes.text(4.75, top, "killed here", color=PINK, va="top")
-    axes.set(xlabel="epoch", ylabel="training loss a row")
-    axes.set_xticks(epochs)
-    axes.grid(alpha=0.5)
     axes.legend()
-    save(figure, path, "The loss of a run that was killed and taken up, and of one that wasn't")
-    return path
+    return save(
+        figure, path, "The loss of a run that was killed and taken up, beside one that wasn't"
+    )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyBboxPatch, Rectangle
 from paper import (
     BLUE,
     FAINT,
@@ -15,17 +14,19 @@ from paper import (
     HAIR,
     INK,
     ORANGE,
-    PAPER,
     PINK,
     arrow,
     board,
     charts,
+    frame,
     matrix,
+    named_rows,
     save,
+    say,
 )
 
 Range = tuple[float, float]
-FULL = [(row, column) for row in range(5) for column in range(5)]
+FULL = [(row, column) for row in range(5) for column in range(7)]
 
 
 def draw(text: str, folder: Path) -> list[Path]:
@@ -35,47 +36,30 @@ def draw(text: str, folder: Path) -> list[Path]:
 def overview(path: Path) -> Path:
     """Driver above, executors below; weights go down, sums come up."""
     figure, axes = board(9.5, 5.875, (30, 18.55))
-
-    def say(x: float, y: float, text: str, colour: str = INK, **how: Any) -> None:
-        look: dict[str, Any] = {"ha": "center", "va": "center", "color": colour, "fontsize": 12}
-        axes.text(x, y, text, **(look | how))
-
-    _frame(axes, (5.6, 12.6), (18.8, 5.4), INK)
-    say(6.4, 17.0, "driver", weight="bold", ha="left")
-    say(15, 15.6, "all weights, one vector")
-    hues = [BLUE] * 7 + [GREEN] * 3 + [ORANGE] * 5 + [PINK] * 2
-    for i, hue in enumerate(hues):
-        axes.add_patch(Rectangle((6.5 + i, 13.4), 1, 1, facecolor=hue, edgecolor=PAPER))
+    words = partial(say, axes, fontsize=12)
+    frame(axes, (5.6, 12.6), (18.8, 5.4), INK)
+    words(6.4, 17.0, "driver", weight="bold", ha="left")
+    words(15, 15.6, "all weights, one vector")
+    x = 6.5
+    for count, hue in ((7, BLUE), (3, GREEN), (5, ORANGE), (2, PINK)):
+        matrix(axes, (x, 14.4), (1, count), hue, lit=FULL)
+        x += count
     for i, x in enumerate((0.5, 10.4, 20.3)):
-        _frame(axes, (x, 0.5), (9.2, 7.0), BLUE)
-        say(x + 0.6, 6.5, f"executor {i + 1}", BLUE, weight="bold", ha="left")
+        frame(axes, (x, 0.5), (9.2, 7.0), BLUE)
+        words(x + 0.6, 6.5, f"executor {i + 1}", BLUE, weight="bold", ha="left")
         matrix(axes, (x + 0.8, 5.5), (5, 3), GREEN, 0.62, lit=FULL)
-        say(x + 3.15, 3.95, "@")
+        words(x + 3.15, 3.95, "@")
         matrix(axes, (x + 3.7, 4.9), (3, 4), BLUE, 0.62, lit=FULL)
-        say(x + 6.7, 3.95, "@")
+        words(x + 6.7, 3.95, "@")
         matrix(axes, (x + 7.25, 5.2), (4, 2), ORANGE, 0.62, lit=FULL)
-        say(x + 1.73, 1.35, "Parquet", FAINT)
-        say(x + 6.1, 1.35, "NumPy", FAINT)
+        words(x + 1.73, 1.35, "Parquet", FAINT)
+        words(x + 6.1, 1.35, "NumPy", FAINT)
         low, high = x + 4.6, 15 + 5.2 * (i - 1)
         arrow(axes, (high - 0.6, 12.4), (low - 0.6, 7.8), INK, width=1.8)
         arrow(axes, (low + 0.6, 7.8), (high + 0.6, 12.4), ORANGE, width=1.8)
-    say(5.9, 10.6, "weights", ha="right")
-    say(24.3, 10.6, "sums of\ngradients", ORANGE, ha="left")
-    save(figure, path, "Weights go to where the rows lie, sums of gradients come back")
-    return path
-
-
-def _frame(axes: Axes, corner: Range, size: Range, hue: str) -> None:
-    axes.add_patch(
-        FancyBboxPatch(
-            corner,
-            *size,
-            boxstyle="round,pad=0,rounding_size=0.4",
-            facecolor="none",
-            edgecolor=hue,
-            linewidth=1.4,
-        )
-    )
+    words(5.9, 10.6, "weights", ha="right")
+    words(24.3, 10.6, "sums of\ngradients", ORANGE, ha="left")
+    return save(figure, path, "Weights go to where the rows lie, sums of gradients come back")
 
 
 def speed(text: str, path: Path) -> Path:
@@ -90,7 +74,7 @@ def speed(text: str, path: Path) -> Path:
     axes.set_xticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
     axes.minorticks_off()
     names = [name.replace("`", "").removesuffix(", no Spark") for name in reversed(epochs)]
-    axes.set_yticks(range(len(names)), names)
+    named_rows(axes, names)
 
     shares = table(text, "| lowest and highest of runs on three days |")
     axes = panels[1]
@@ -103,14 +87,11 @@ def speed(text: str, path: Path) -> Path:
     axes.set(xlabel="time of a step, that of torch being 1", ylim=(-0.6, len(shares) - 0.4))
     axes.set_xlim(0, 2)
     names = [re.sub(r", (batch|8 heads|T) .*", "", name) for name in reversed(shares)]
-    axes.set_yticks(range(len(names)), names)
+    named_rows(axes, names)
     axes.legend(loc="upper right", handlelength=1.2)
     for axes in panels:
-        axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color=HAIR, alpha=0.5)
-        axes.spines["left"].set_visible(False)
-    save(figure, path, "Time of an epoch of MNIST, and of a step beside torch's")
-    return path
+    return save(figure, path, "Time of an epoch of MNIST, and of a step beside torch's")
 
 
 def _span(axes: Axes, y: float, span: Range, hue: str, width: float) -> None:
