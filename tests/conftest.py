@@ -1,4 +1,8 @@
-"""What every test needs set before the first Spark session starts."""
+"""What every test needs set before the first Spark session starts.
+
+With --connect all sessions are over Spark Connect, whose server is a process of its own: the tests
+marked `connect` run on both kinds, each kind in a pytest run of its own.
+"""
 
 import os
 import sys
@@ -14,6 +18,59 @@ os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 root = str(Path(__file__).resolve().parents[1])
 paths = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != root]
 os.environ["PYTHONPATH"] = os.pathsep.join([root, *paths])
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--connect",
+        nargs="?",
+        const="local[2]",
+        metavar="MASTER",
+        help="run the tests marked `connect` over Spark Connect; a server is started",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--connect"):
+        left = [item for item in items if not item.get_closest_marker("connect")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+@pytest.fixture(scope="session")
+def connect_url(request):
+    """Of a server that is there while the tests run; from now on this process has no Java."""
+    pytest.importorskip("grpc")
+    from tests.connect_server import server
+
+    with (
+        server(request.config.getoption("--connect")) as url,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("PATH", "")
+        patch.delenv("JAVA_HOME", raising=False)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def spark_session(request):
+    """A session of the kind that the tests run on."""
+    if not request.config.getoption("--connect"):
+        request.getfixturevalue("spark_context")
+        yield request.getfixturevalue("_spark_session")
+        return
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.remote(request.getfixturevalue("connect_url")).getOrCreate()
+    yield spark
+    spark.stop()
+
+
+@pytest.fixture
+def engines(request):
+    """Names of the engines that there are on Spark."""
+    connect = request.config.getoption("--connect")
+    return ("frames",) if connect else ("job", "resident", "frames")
 
 
 @pytest.fixture

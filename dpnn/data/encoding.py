@@ -9,7 +9,6 @@ Driver; needs pyspark.
 from __future__ import annotations
 
 import uuid
-from contextlib import suppress
 from functools import partial, reduce
 from typing import Any
 
@@ -21,26 +20,25 @@ from dpnn.data.encoders.learning import learn
 from dpnn.data.encoders.wishes import Wishes
 from dpnn.data.encoding_tasks import encode, look
 from dpnn.data.shards import Layout
-from dpnn.data.spark_shards import LEVEL, SparkShards
+from dpnn.data.spark_shards import SparkShards
 
 
 def encoded(raw: SparkShards, wishes: Wishes, text_label: bool) -> SparkShards:
     """Learn the encoders of raw shards and encode them; the raw shards go with the new ones."""
     run = uuid.uuid4().hex[:12]
+    verified = raw.verified
     with raw.session.described("dpnn encoders of raw columns"):
-        task = partial(look, wishes=wishes, text_label=text_label)
-        found: list[Findings] = raw.guarded(lambda: raw.rdd.mapPartitions(task).collect())
+        found: list[Findings] = raw.map(partial(look, wishes=wishes, text_label=text_label))
         encoders = learn(wishes, reduce(Findings.add, found))
         write = partial(encode, encoders=encoders, run=run, text_label=text_label)
-        cached = raw.rdd.mapPartitions(write, True).persist(LEVEL)
+        kept = raw.kept.made_of(lambda facts: write(verified(facts)))
         try:
-            facts: list[dict] = raw.guarded(cached.collect)
+            facts = raw.guarded(kept.facts)
         except BaseException:
-            with suppress(Exception):
-                cached.unpersist()
+            kept.release()
             raise
     layouts = {split: _layout(encoders, facts, split) for split in raw.facts}
-    return SparkShards(raw.session, cached, run, facts, layouts, raw.source, raw, encoders)
+    return SparkShards(kept, run, facts, layouts, raw.source, raw, encoders)
 
 
 def _layout(encoders: Encoders, facts: list[dict], split: str) -> Layout:

@@ -21,7 +21,7 @@ import socket
 import tempfile
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,11 +194,11 @@ def is_whole(handle: Handle) -> bool:
     return True
 
 
-def delete_run(run: str, handle: Handle | None = None) -> None:
+def delete_run(run: str, paths: Iterable[str] = ()) -> None:
     """Executor. All that an ingest has laid down here, by writers that were killed as well; and
-    where a handle says. Processes that have it mapped keep their pages.
+    beside the shards at `paths`. Processes that have it mapped keep their pages.
     """
-    for root in _roots() + ([] if handle is None else [Path(handle.path).parents[1]]):
+    for root in {*_roots(), *(Path(path).parents[1] for path in paths)}:
         shutil.rmtree(root / f"dpnn-{run}", ignore_errors=True)
 
 

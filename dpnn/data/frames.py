@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from dpnn.data.columns import Inputs
 from dpnn.data.ingest import ingest
 from dpnn.data.ingest_tasks import HASH
 from dpnn.data.shards import LocalShards
 from dpnn.data.spark_shards import SparkShards
+from dpnn.spark.session import Session
 
 # What Spark has no type for, and the next type that holds the same numbers.
 _WIDER = {"u1": np.int16, "u2": np.int32, "u4": np.int64, "u8": np.int64, "f2": np.float32}
@@ -35,7 +36,7 @@ def _frame(shards: LocalShards, split: str) -> DataFrame:
     made = {_column(n): _arrow(np.concatenate([p[n] for p in parts])) for n in parts[0]}
     if shards.hashes is not None:
         made[HASH] = pa.array(np.concatenate(shards.hashes[split]).view(np.int64))
-    return SparkSession.builder.getOrCreate().createDataFrame(pa.table(made))
+    return Session.made().spark.createDataFrame(pa.table(made))
 
 
 def _column(name: str) -> str:

@@ -10,7 +10,6 @@ Driver; needs pyspark.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -19,8 +18,8 @@ from functools import partial, reduce
 from typing import Any
 
 import pyarrow as pa
-from pyspark import RDD, TaskContext
-from pyspark.sql import DataFrame, Row
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dpnn.data import from_files, ingest_tasks
@@ -29,14 +28,15 @@ from dpnn.data.checks import DataError
 from dpnn.data.columns import Inputs, choose, describe, indicator
 from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoding import encoded
-from dpnn.data.files import delete_run
+from dpnn.data.kept import Fact, Kept, KeptRDD
+from dpnn.data.kept_frame import KeptFrame
 from dpnn.data.settling import settled
-from dpnn.data.spark_shards import LEVEL, SparkShards, remove
+from dpnn.data.spark_shards import SparkShards
 from dpnn.data.splits import ByColumn, ByContent, Rule, Whole
+from dpnn.spark.classic import ClassicSession
 from dpnn.spark.reading import shown
 from dpnn.spark.scan import scan_of
 from dpnn.spark.session import Session
-from dpnn.spark.shuffles import remove_shuffles
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def ingest(
     sources = _sources(df, validation, columns_of=(inputs, label, weight), hashed=hashed)
     session.ship()
     record = describe(df, inputs, label, weight)
-    plans = [from_files.plan(scan_of(source.frame), session.slots()) for source in sources]
+    plans = [_plan(session, source.frame) for source in sources]
     direct = [replace(source, plan=plan) for source, plan in zip(sources, plans, strict=True)]
     try:
         raw = _read(session, direct, num_shards, record, show)
@@ -107,24 +107,24 @@ def _read(
 ) -> SparkShards:
     """The rows of the sources as they are, in shards. DataError of rows that are bad."""
     run = uuid.uuid4().hex[:12]
-    cached: RDD | None = None
-    facts: list[dict] = []
+    kept: Kept | None = None
+    facts: list[Fact] = []
     tag = f"dpnn-{run}"
     try:
         with (
             session.translated(),
             session.described(f"dpnn ingest into {num_shards} shards"),
             session.tagged(tag),
-            shown(session.sc, tag, _what(sources), show),
+            shown(session, tag, _what(sources), show),
         ):
-            cached = _lay_down(sources, run, num_shards)
-            facts = cached.collect()
+            kept = _lay_down(session, sources, run, num_shards)
+            facts = kept.facts()
         layouts = settled(facts, [source.rule for source in sources], sources[0].spec)
-        return SparkShards(session, cached, run, facts, layouts, record | _reader(sources))
+        return SparkShards(kept, run, facts, layouts, record | _reader(sources))
     except BaseException:
-        if cached is not None:
+        if kept is not None:
             with suppress(Exception):
-                _clear(session, cached, run, facts)
+                _clear(kept, run, facts)
         raise
 
 
@@ -143,6 +143,13 @@ def _what(sources: Sequence[Source]) -> str:
     if read is None:
         return "reading the data"
     return f"reading {read['rows']:,} rows, {read['bytes'] / 1e6:,.0f} MB"
+
+
+def _plan(session: Session, frame: DataFrame) -> from_files.Plan | None:
+    """How tasks read its files themselves; None where Spark reads."""
+    if not isinstance(session, ClassicSession):
+        return None
+    return from_files.plan(scan_of(frame), session.slots())
 
 
 def _sources(
@@ -167,24 +174,18 @@ def _sources(
     return [first, Source(validation.select(*columns), spec, rule, hashed is not None)]
 
 
-def _clear(session: Session, cached: RDD, run: str, facts: list[dict]) -> None:
+def _clear(kept: Kept, run: str, facts: list[Fact]) -> None:
     """Delete what an ingest that failed has laid down; one that was interrupted, as it can."""
-    sc = session.sc
     try:
-        with session.ungrouped():
-            if facts:
-                remove(cached, run)
-            else:
-                session.cancel(f"dpnn-{run}")
-                tasks = 2 * sc.defaultParallelism  # likely to reach every executor
-                sc.parallelize(range(tasks), tasks).foreach(lambda _: delete_run(run))
+        if not facts:
+            kept.session.cancel(f"dpnn-{run}")
+        kept.delete(run, [fact["handle"]["path"] for fact in facts])
     finally:
-        remove_shuffles(cached)
-        cached.unpersist()
+        kept.release()
 
 
-def _lay_down(sources: Sequence[Source], run: str, num_shards: int) -> RDD:
-    """The persisted RDD of one fact (handle and findings) a shard."""
+def _lay_down(session: Session, sources: Sequence[Source], run: str, num_shards: int) -> Kept:
+    """What is kept of one fact (handle and findings) a shard."""
     spec = sources[0].spec
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -192,9 +193,11 @@ def _lay_down(sources: Sequence[Source], run: str, num_shards: int) -> RDD:
         for fact in ingest_tasks.write(batches, spec, run, shard):
             yield pa.RecordBatch.from_pydict({"fact": [fact]})
 
-    pieces = reduce(DataFrame.union, (_pieces(source, num_shards) for source in sources))
+    pieces = reduce(lambda a, b: a.union(b), (_pieces(source, num_shards) for source in sources))
     facts = pieces.repartitionById(num_shards, "shard").mapInArrow(write, "fact string")
-    return facts.rdd.mapPartitionsWithIndex(_numbered).persist(LEVEL)
+    if isinstance(session, ClassicSession):
+        return KeptRDD.of(session, facts)
+    return KeptFrame(session, facts)
 
 
 def _pieces(source: Source, num_shards: int) -> DataFrame:
@@ -215,13 +218,3 @@ def _pieces(source: Source, num_shards: int) -> DataFrame:
         return task(batches) if plan is None else from_files.split(batches, plan, task)
 
     return frame.mapInArrow(split, ingest_tasks.travel_schema(source.spec))
-
-
-def _numbered(shard: int, rows: Iterable[Row]) -> Iterator[dict]:
-    """Facts with the number of their own partition: a lost one may be computed again inside the
-    task of a coalesced RDD, whose `partitionId` is another.
-    """
-    for row in rows:
-        fact = json.loads(row.fact)
-        fact["handle"]["shard"] = shard
-        yield fact

@@ -3,9 +3,9 @@
 What Spark persists is one small `Handle` a shard, of all its splits.
 
 Recovery. A lost executor takes cached handles and files along: Spark recomputes both from the
-lineage within the running job, and `SparkShards.rdd` compares the new handle with what the driver
-remembers before a task uses it. Where the file alone is lost (or a task was placed on another
-host) the cached handle still stands: `open_shard` raises `MissingShard`, the job fails, and
+lineage within the running job, and `SparkShards.verified` compares the new handle with what the
+driver remembers before a task uses it. Where the file alone is lost (or a task was placed on
+another host) the cached handle still stands: `open_shard` raises `MissingShard`, the job fails, and
 `SparkShards.repair` drops the cached handles of just these shards and has Spark compute them again,
 from the shuffle files if they are still there. An engine wraps each job in `SparkShards.guarded`,
 which does this. A recomputed shard that differs is a `SourceChanged` error.
@@ -23,19 +23,19 @@ from contextlib import suppress
 from functools import partial, reduce
 from typing import Any, TypeVar
 
-from pyspark import RDD, StorageLevel
+from pyspark import RDD
 
 from dpnn.data.checks import ranges_of, span_of
 from dpnn.data.encoders.encoders import Encoders
-from dpnn.data.files import Handle, MissingShard, Piece, delete_run, is_whole, open_shard
+from dpnn.data.files import Handle, MissingShard, Piece, is_whole, open_shard
+from dpnn.data.kept import Fact, Kept, KeptRDD
 from dpnn.data.placement import add_checksums
 from dpnn.data.shards import Facts, Layout, LocalShards, Shard, as_split
-from dpnn.spark.session import Session
-from dpnn.spark.shuffles import remove_shuffles
+from dpnn.spark.classic import ClassicSession
+from dpnn.spark.session import ConnectUnsupported
 
 R = TypeVar("R")
 Layouts = dict[str, Layout]
-LEVEL = StorageLevel.MEMORY_AND_DISK
 _FORGET_SECONDS = 10
 _REPAIRS = 3  # times in a row that one job's lost files are made again
 
@@ -48,7 +48,7 @@ class SparkShards:
     """Driver. The shards of one dataset on a Spark cluster. Close it, or use it in `with`.
 
     handles  the driver's copies, in shard order; paths may be outdated, counts never are
-    rdd      one Handle a partition, in shard order; a task reads its files by `open_shard`
+    kept     what Spark keeps of them: the facts that tasks run on
     facts    of each split
     source   what the rows came from, for the record: paths, filter, schema, rows
     beneath   raw shards that these were made of: repaired before them, closed after them
@@ -57,35 +57,52 @@ class SparkShards:
 
     def __init__(
         self,
-        session: Session,
-        cached: RDD,
+        kept: Kept,
         run: str,
-        found: list[dict],
+        found: list[Fact],
         layouts: Layouts,
         source: dict[str, Any],
         beneath: SparkShards | None = None,
         encoders: Encoders | None = None,
     ) -> None:
-        self.session = session
+        self.session, self.kept = kept.session, kept
         self.encoders = encoders
         self._beneath = beneath
         self._run = run
-        self._cached = cached
         self._closed = False
         self._layouts = layouts
         self.handles = [_handle(fact, layouts) for fact in found]
         self.facts = {split: self._facts(split, found) for split in layouts}
         self.source = {**source, "rows": sum(self.facts["train"].rows)}
         expected = [_content(handle) for handle in self.handles]
-        verified = partial(_verified, expected=expected, layouts=layouts)
-        self.rdd: RDD = cached.mapPartitions(verified, True)
+        self.verified = partial(_verified, expected=expected, layouts=layouts)
+
+    @property
+    def rdd(self) -> RDD:
+        """One Handle a partition, in shard order, on a classic session; a task reads its files by
+        `open_shard`.
+        """
+        return self._of_rdd().rdd.mapPartitions(self.verified, True)
+
+    @property
+    def classic(self) -> ClassicSession:
+        """The session, where it is a classic one."""
+        return self._of_rdd().session
+
+    def _of_rdd(self) -> KeptRDD:
+        if not isinstance(self.kept, KeptRDD):
+            raise ConnectUnsupported(
+                "Spark Connect has no RDDs, which the engines 'job' and 'resident' need: take "
+                "engine='frames', or 'auto'"
+            )
+        return self.kept
 
     @property
     def num_shards(self) -> int:
         return len(self.handles)
 
     def guarded(self, action: Callable[[], R]) -> R:
-        """Run a job over `rdd`; where a shard's files are gone, make them again and run it anew."""
+        """Run a job; where a shard's files are gone, make them again and run it anew."""
         with self.session.translated():
             for _ in range(_REPAIRS):
                 try:
@@ -98,6 +115,11 @@ class SparkShards:
                 self.repair()
             return action()
 
+    def map(self, task: Callable[[Iterable[Handle]], Iterator[R]]) -> list[R]:
+        """Run a task where the shards lie, for each its handle; what they yield, in shard order."""
+        verified = self.verified
+        return self.guarded(lambda: self.kept.map(lambda facts: task(verified(facts))))
+
     def repair(self) -> list[int]:
         """Compute again the shards whose files a task cannot open; returns their numbers.
 
@@ -106,18 +128,17 @@ class SparkShards:
         if self._beneath is not None:
             self._beneath.repair()
         layouts = self._layouts
-        facts = self._cached.mapPartitions(lambda facts: _damaged(facts, layouts), True).collect()
+        facts = self.kept.map(lambda facts: _damaged(facts, layouts))
         damaged = [fact["handle"]["shard"] for fact in facts if not fact["whole"]]
         if damaged:
             old = {_path(fact) for fact in facts if not fact["whole"]}
-            self.session.forget(self._cached, damaged, LEVEL)
-            facts = self._cached.collect()
+            self.kept.forget(damaged)
+            facts = self.kept.facts()
             deadline = time.monotonic() + _FORGET_SECONDS
             while old & set(map(_path, facts)) and time.monotonic() < deadline:
                 time.sleep(0.05)  # executors drop blocks in their own time
-                facts = self._cached.collect()
-        expected = [_content(handle) for handle in self.handles]
-        self.handles = list(_verified(facts, expected, layouts))
+                facts = self.kept.facts()
+        self.handles = list(self.verified(facts))
         return damaged
 
     def fetch(self) -> LocalShards:
@@ -129,7 +150,7 @@ class SparkShards:
         if all(handle.host == here for handle in self.handles):
             with suppress(MissingShard):
                 return [open_shard(handle) for handle in self.handles]
-        return self.guarded(lambda: [_unpacked(some) for some in self.rdd.map(_packed).collect()])
+        return [_unpacked(some) for some in self.map(_packed)]
 
     def close(self) -> None:
         """Delete the files as far as they can be reached, and let Spark forget the handles.
@@ -139,18 +160,11 @@ class SparkShards:
         if self._closed or not self.session.running:  # a stopped one has cleaned up
             return
         self._closed = True
-        run = self._run
         try:
-            with suppress(Exception), self.session.ungrouped():
-                if self.session.cached_partitions(self._cached) == self.num_shards:
-                    remove(self._cached, run)
-                else:  # Spark would make the lost ones again
-                    handles = self.session.sc.parallelize(self.handles, self.num_shards)
-                    handles.foreach(lambda handle: delete_run(run, handle))
-        finally:
-            remove_shuffles(self._cached)
             with suppress(Exception):
-                self._cached.unpersist()
+                self.kept.delete(self._run, [handle.path for handle in self.handles])
+        finally:
+            self.kept.release()
             if self._beneath is not None:
                 self._beneath.close()
 
@@ -160,7 +174,7 @@ class SparkShards:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _facts(self, split: str, found: list[dict]) -> Facts:
+    def _facts(self, split: str, found: list[Fact]) -> Facts:
         pieces = [handle.pieces.get(split, Piece()) for handle in self.handles]
         labels = span_of(fact["labels"].get(split) for fact in found)
         total = reduce(add_checksums, (piece.checksum for piece in pieces))
@@ -169,7 +183,7 @@ class SparkShards:
         return Facts(rows, self._layouts[split], labels, total, ranges)
 
 
-def _handle(fact: dict, layouts: Layouts) -> Handle:
+def _handle(fact: Fact, layouts: Layouts) -> Handle:
     told = fact["handle"]
     pieces = {
         split: Piece(p["rows"], p["checksum"], {k: tuple(v) for k, v in p["files"].items()})
@@ -178,7 +192,7 @@ def _handle(fact: dict, layouts: Layouts) -> Handle:
     return Handle(told["shard"], told["path"], told["host"], pieces, layouts)
 
 
-def _path(fact: dict) -> str:
+def _path(fact: Fact) -> str:
     return fact["handle"]["path"]
 
 
@@ -188,7 +202,7 @@ def _content(handle: Handle) -> dict[str, tuple[int, int]]:
 
 
 def _verified(
-    facts: Iterable[dict], expected: list[dict[str, tuple[int, int]]], layouts: Layouts
+    facts: Iterable[Fact], expected: list[dict[str, tuple[int, int]]], layouts: Layouts
 ) -> Iterator[Handle]:
     """Handles that are what the driver remembers; else the source is not what it was."""
     for fact in facts:
@@ -207,19 +221,15 @@ def _words(content: dict[str, tuple[int, int]]) -> str:
     return ", ".join(f"{n} {split}, checksum {total:016x}" for split, (n, total) in content.items())
 
 
-def _damaged(facts: Iterable[dict], layouts: Layouts) -> Iterator[dict]:
+def _damaged(facts: Iterable[Fact], layouts: Layouts) -> Iterator[Fact]:
     for fact in facts:
         yield {**fact, "whole": is_whole(_handle(fact, layouts))}
 
 
-def remove(cached: RDD, run: str) -> None:
-    """Driver. Delete the files of an ingest on the hosts that have them."""
-    cached.foreach(lambda fact: delete_run(run, _handle(fact, {})))
-
-
-def _packed(handle: Handle) -> dict[str, Any]:
+def _packed(handles: Iterable[Handle]) -> Iterator[dict[str, Any]]:
     """Executor. The arrays themselves, to travel to the driver."""
-    return {split: (rows.arrays, rows.order) for split, rows in open_shard(handle).items()}
+    for handle in handles:
+        yield {split: (rows.arrays, rows.order) for split, rows in open_shard(handle).items()}
 
 
 def _unpacked(packed: dict[str, Any]) -> Shard:

@@ -1,9 +1,12 @@
-"""Driver. `engine="auto"` on a cluster: resident where its tasks can stay, else job; and why."""
+"""Driver. `engine="auto"` on a cluster: resident where its tasks can stay, else job; frames over
+Spark Connect; and why.
+"""
 
 from __future__ import annotations
 
 from dpnn.data.spark_shards import SparkShards
 from dpnn.engines.resident.engine import refuse_idle_kills
+from dpnn.spark.classic import ClassicSession
 
 _ENCRYPTION = (
     "spark.network.crypto.enabled",
@@ -15,13 +18,15 @@ _ENCRYPTION = (
 
 def choose(shards: SparkShards) -> tuple[str, str]:
     """(engine, why in one line)."""
+    if not isinstance(shards.session, ClassicSession):
+        return "frames", "Spark Connect has DataFrames alone: each step is a query of its own"
     if key := encryption(shards):
         return "job", f"{key} is on, and only Spark's own traffic is encrypted"
     try:
         refuse_idle_kills(shards)
     except ValueError as error:
         return "job", str(error)
-    slots = shards.session.slots(shards.num_shards, patience=2.0)
+    slots = shards.classic.slots(shards.num_shards, patience=2.0)
     if slots == 0:
         return "job", "no slot is free for tasks that stay"
     tasks = min(slots, shards.num_shards)

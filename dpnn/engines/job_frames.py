@@ -1,9 +1,10 @@
-"""Partial sums as Spark carries them: frames of at most 1 MiB, straight from and into arrays.
+"""Partial sums as Spark carries them: pieces of at most 1 MiB, straight from and into arrays.
 
 Pickled, a gradient of 40 MB would be copied three more times in Python, and pass the JVM as one
-huge object. A frame is a record to Spark and says itself what it is, so frames may come in any
-order: level and index of the node, the length of its flat vector in bytes, and the offset of this
-piece of it; or -1 for the head, a pickle of all the rest.
+huge object. A piece is a record to Spark and says itself what it is, so they may come in any order:
+level and index of the node, the length of its flat vector in bytes, and the offset of this piece of
+it; or -1 for the head, a pickle of all the rest. `Frames` writes them as an RDD's records,
+`frame_rows` as rows of a DataFrame.
 
 Driver and executor; needs pyspark's serializers.
 """
@@ -14,7 +15,8 @@ import pickle
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from pyspark.serializers import Serializer, SpecialLengths
@@ -42,8 +44,29 @@ class Part:
     error: tuple[str, str, str] | None = None
 
 
+class Piece(NamedTuple):
+    """Of a part: its head, or some of its flat vector."""
+
+    node: Node
+    size: int
+    offset: int
+    data: Any
+
+
+def pieces(parts: Iterable[Part]) -> Iterator[Piece]:
+    """Each part's pieces are used before the next part is asked for: they may share memory."""
+    for part in parts:
+        flat = None if part.sums is None else part.sums.flat
+        data = _EMPTY if flat is None else flat.view(np.uint8)
+        tail = None if part.sums is None else part.sums.tail
+        head = pickle.dumps((part.node, tail, part.reports, part.error), 5)
+        yield Piece(part.node, len(data), _HEAD, head)
+        for offset in range(0, len(data), FRAME):
+            yield Piece(part.node, len(data), offset, data[offset : offset + FRAME].data)
+
+
 class _Arriving:
-    """A part of which some frames are still to come."""
+    """A part of which some pieces are still to come."""
 
     def __init__(self, flat: np.ndarray | None) -> None:
         self.flat = flat
@@ -62,10 +85,44 @@ def new_array(_: Node, size: int) -> np.ndarray:
     return np.empty(size, np.float32)
 
 
-class Frames(Serializer):
-    """Parts to frames and back.
+class Arrivals:
+    """Joins pieces, in whatever order they come.
 
-    array  (node, size) -> where a flat vector is to go; stays behind when this is pickled
+    array  (node, size) -> where a flat vector is to go
+    """
+
+    def __init__(self, array: Callable[[Node, int], np.ndarray] = new_array) -> None:
+        self._array = array
+        self._some: dict[Node, _Arriving] = {}
+
+    def add(
+        self, node: Node, size: int, offset: int, length: int, read: Callable[[memoryview], None]
+    ) -> Part | None:
+        """A piece of `length` bytes, which `read` fills in; the part, if it is whole now."""
+        if node not in self._some:
+            self._some[node] = _Arriving(self._array(node, size // 4) if size else None)
+        some = self._some[node]
+        if offset == _HEAD:
+            head = bytearray(length)
+            read(memoryview(head))
+            some.part = pickle.loads(head)  # noqa: S301
+        else:
+            read(some.bytes[offset : offset + length].data)
+            some.missing -= length
+        if part := some.whole():
+            del self._some[node]
+        return part
+
+    def end(self) -> None:
+        """EOFError where pieces are missing."""
+        if self._some:
+            raise EOFError(f"the pieces of nodes {sorted(self._some)} ended too early")
+
+
+class Frames(Serializer):
+    """Parts as an RDD's records and back.
+
+    array  as of `Arrivals`; stays behind when this is pickled
     """
 
     def __init__(self, array: Callable[[Node, int], np.ndarray] = new_array) -> None:
@@ -75,42 +132,25 @@ class Frames(Serializer):
         return type(self), ()
 
     def dump_stream(self, parts: Iterable[Part], stream: BinaryIO) -> None:
-        """Each part is written before the next one is asked for: they may share memory."""
-        for part in parts:
-            flat = None if part.sums is None else part.sums.flat
-            data = _EMPTY if flat is None else flat.view(np.uint8)
-            tail = None if part.sums is None else part.sums.tail
-            head = pickle.dumps((part.node, tail, part.reports, part.error), 5)
-            self.write(part.node, len(data), _HEAD, head, stream)
-            for offset in range(0, len(data), FRAME):
-                piece = data[offset : offset + FRAME].data
-                self.write(part.node, len(data), offset, piece, stream)
+        for piece in pieces(parts):
+            self.write(piece, stream)
 
-    def write(self, node: Node, size: int, offset: int, piece: Any, stream: BinaryIO) -> None:
+    def write(self, piece: Piece, stream: BinaryIO) -> None:
         """One frame."""
-        header = _HEADER.pack(*node, size, offset)
-        stream.write(_LENGTH.pack(len(header) + len(piece)) + header)
-        stream.write(piece)
+        header = _HEADER.pack(*piece.node, piece.size, piece.offset)
+        stream.write(_LENGTH.pack(len(header) + len(piece.data)) + header)
+        stream.write(piece.data)
 
     def load_stream(self, stream: Any) -> Iterator[Part]:
         """Each part as soon as it is whole."""
-        arriving: dict[Node, _Arriving] = {}
+        arrivals = Arrivals(self._array)
+        read = partial(_read_into, stream)
         while (length := _next_length(stream)) is not None:
             level, index, size, offset = _HEADER.unpack(stream.read(_HEADER.size))
-            node, length = (level, index), length - _HEADER.size
-            if node not in arriving:
-                arriving[node] = _Arriving(self._array(node, size // 4) if size else None)
-            some = arriving[node]
-            if offset == _HEAD:
-                some.part = pickle.loads(stream.read(length))  # noqa: S301
-            else:
-                _read_into(stream, some.bytes[offset : offset + length].data)
-                some.missing -= length
-            if part := some.whole():
-                del arriving[node]
+            left = length - _HEADER.size
+            if part := arrivals.add((level, index), size, offset, left, read):
                 yield part
-        if arriving:
-            raise EOFError(f"the frames of nodes {sorted(arriving)} ended too early")
+        arrivals.end()
 
 
 class KeyedFrames(Frames):
@@ -123,10 +163,15 @@ class KeyedFrames(Frames):
     def __reduce__(self) -> Any:
         return type(self), (self._level,)
 
-    def write(self, node: Node, size: int, offset: int, piece: Any, stream: BinaryIO) -> None:
-        key = (node[1] << node[0]) >> self._level
+    def write(self, piece: Piece, stream: BinaryIO) -> None:
+        key = place(piece.node, self._level)
         stream.write(_LENGTH.pack(_KEY.size) + _KEY.pack(key))
-        super().write(node, size, offset, piece, stream)
+        super().write(piece, stream)
+
+
+def place(node: Node, level: int) -> int:
+    """The index of the node's ancestor at a level."""
+    return (node[1] << node[0]) >> level
 
 
 def _next_length(stream: Any) -> int | None:

@@ -43,15 +43,17 @@ class Seat:
         self.weights = np.empty(self.worker.size, np.float32)
         self.gradient = np.empty(self.worker.size, np.float32)
         self.version = -1
-        self._shards: dict[str, Shard] = {}
+        self._shards: dict[int, tuple[str, Shard]] = {}  # by number, with where each was opened
         frozen = self.weights.view()
         frozen.flags.writeable = False
         self.worker.bind(frozen, self.gradient)
 
     def shard(self, handle: Handle) -> Shard:
-        if handle.path not in self._shards:
-            self._shards[handle.path] = open_shard(handle)
-        return self._shards[handle.path]
+        path, shard = self._shards.get(handle.shard, ("", {}))
+        if path != handle.path:
+            shard = open_shard(handle)
+            self._shards[handle.shard] = handle.path, shard
+        return shard
 
     def take(self, weights: Any, version: int) -> None:
         """Bring the weights in, unless a task before this one did."""
@@ -141,5 +143,5 @@ def _describe(error: BaseException, shard: int) -> tuple[str, str, str]:
     if not isinstance(error, ShardError | MissingShard):
         line = f"shard {shard}: {kind}: {' '.join(line.split())}"
     if isinstance(error, ModuleNotFoundError):
-        line += ": send it to the executors, with --py-files or sc.addPyFile"
+        line += ": send it to the executors, with --py-files or sc.addPyFile or spark.addArtifacts"
     return kind, line, "".join(traceback.format_exception(error))

@@ -24,6 +24,10 @@ def open_engine(name: str, program: Program, dataset: Dataset) -> tuple[Engine, 
 
         return LocalEngine(program, dataset.local().shards), name, reason
     shards = dataset.spark()
+    if name == "frames":
+        from dpnn.engines.frames import FramesEngine
+
+        return FramesEngine(program, shards), name, reason
     if name == "resident":
         from dpnn.engines.auto import encryption
         from dpnn.engines.resident.engine import ResidentEngine

@@ -67,7 +67,7 @@ def importance(
             metric=metric,
             seed=seed,
         )
-        found = shards.guarded(lambda: shards.rdd.mapPartitions(task).collect())
+        found = shards.map(task)
     figures = []
     for k in range(1 + len(units)):
         tally = Tally(scorer, [metric])

@@ -230,11 +230,10 @@ class TrainedModel:
     def _send(self, session: Session) -> Sent:
         """The weights as bytes, once an application: the DataFrame that uses them is lazy."""
         session.ship()
-        sc, data = session.sc, self.weights.tobytes()
-        session.require_room(len(data))
-        what = sc.applicationId, hashlib.sha256(data).digest()
+        data = self.weights.tobytes()
+        what = session.id, hashlib.sha256(data).digest()
         if self._sent is None or self._sent[0] != what:
-            self._sent = what, Sent(uuid4().hex, sc.broadcast(data))
+            self._sent = what, Sent(uuid4().hex, session.sent(data))
         return self._sent[1]
 
     def __getstate__(self) -> dict[str, Any]:

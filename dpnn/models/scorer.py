@@ -48,7 +48,7 @@ class Scorer:
 
 
 class Sent(NamedTuple):
-    """Weights on their way: a broadcast of the flat vector's bytes, and a name of its own."""
+    """Weights on their way: what has the flat vector's bytes as `value`, and a name of its own."""
 
     key: str
     weights: Any

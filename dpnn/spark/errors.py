@@ -13,14 +13,25 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
-from dpnn.spark import folders
+
+class Host(Protocol):
+    """What runs the jobs: a session."""
+
+    @property
+    def python(self) -> str: ...
+
+    def require_running(self) -> None: ...
+
+    def cancel_all(self) -> None: ...
+
+    def mend(self) -> None: ...
 
 
 class SparkFailure(RuntimeError):
@@ -47,7 +58,7 @@ _MEMORY = (
     "killed perhaps for want of memory: give the executors more (spark.executor.memoryOverhead), "
     "or cut the data into more shards (num_shards)"
 )
-_SEND = "send it to the executors, with --py-files or sc.addPyFile"
+_SEND = "send it to the executors, with --py-files, sc.addPyFile or spark.addArtifacts"
 _KNOWN = [
     _Known(
         r"No space left on device",
@@ -100,6 +111,25 @@ _KNOWN = [
     ),
     _Known(r"ExecutorLostFailure|Lost executor", WorkersDied, f"an executor was lost, {_MEMORY}"),
     _Known(
+        r"message larger than max[^\n(]*\(?(\d[\d,]*)?",
+        SparkFailure,
+        r"a message of \1 bytes is larger than Spark Connect takes at once: fewer or narrower "
+        "rows of arrays and tables, or on the server a higher "
+        "spark.connect.grpc.maxInboundMessageSize",
+    ),
+    _Known(
+        r"INVALID_HANDLE\.SESSION_|SESSION_CLOSED|SESSION_NOT_FOUND|SESSION_CHANGED",
+        SparkFailure,
+        "the Spark Connect session has ended on its server, and with it all that was kept there: "
+        "make a session and read the data again; checkpoints=… lets a fit go on",
+    ),
+    _Known(
+        r"StatusCode\.UNAVAILABLE|RETRIES_EXCEEDED|failed to connect to all addresses",
+        SparkFailure,
+        "the Spark Connect server does not answer: see that it runs and can be reached from here; "
+        "checkpoints=… lets a fit go on from where it was",
+    ),
+    _Known(
         r"ModuleNotFoundError: No module named '([^']+)'",
         SparkFailure,
         rf"the executors have no module \1: {_SEND}",
@@ -115,7 +145,7 @@ _KIND = re.compile(r"^(?:\w+\.)*(\w+): (.+)$")
 
 
 @contextmanager
-def translated(sc: SparkContext) -> Iterator[None]:
+def translated(host: Host) -> Iterator[None]:
     """Errors of the Spark jobs within as one line each, and Ctrl-C as what it is."""
     outer = sys.exc_info()[1]  # what the caller is handling already
     with _interruptible() as interrupted:
@@ -128,28 +158,27 @@ def translated(sc: SparkContext) -> Iterator[None]:
                     interrupted.append(True)
                 cause = cause.__context__
             if interrupted:
-                _cancel(sc)
+                host.cancel_all()
                 raise KeyboardInterrupt from None
-            require_running(sc)
+            host.require_running()
             raise_if_cancelled(error)
-            told = explained(error, sc)
+            told = explained(error, host)
             if told is None:
                 raise
             if isinstance(told, FolderLost):
-                _make_folders(sc)
+                host.mend()
             raise told from None
         except KeyboardInterrupt:
-            if interrupted:
-                _cancel(sc)
+            host.cancel_all()
             raise
 
 
-def explained(error: BaseException, sc: SparkContext | None = None) -> SparkFailure | None:
+def explained(error: BaseException, host: Host | None = None) -> SparkFailure | None:
     """What an error of Spark's means; None where it is not one of Spark's."""
     if not isinstance(error, (Py4JError, PySparkException)):
         return None
     text = str(error)
-    python = sc.pythonExec if sc is not None else "python3"
+    python = host.python if host is not None else "python3"
     for known in _KNOWN:
         if found := re.search(known.pattern, text):
             return known.kind(_filled(found, known.told).replace("{python}", python))
@@ -191,19 +220,9 @@ def last_line(text: str) -> str:
     return re.sub(r"^(?:[\w$]+\.)+", "", causes[-1]).strip() if causes else ""
 
 
-def require_running(sc: SparkContext) -> None:
-    """RuntimeError where somebody has stopped it."""
-    try:
-        stopped = sc._jsc is None or sc._jsc.sc().isStopped()
-    except (Py4JError, AttributeError, OSError):  # it is being stopped just now
-        stopped = True
-    if stopped:
-        raise RuntimeError("the Spark context was stopped beneath the fit")
-
-
 def raise_if_cancelled(error: Exception | None) -> None:
     """RuntimeError where a job's error says that somebody wanted it, and so the fit, to end."""
-    if said := re.search(r"Job \d+ cancelled.*", str(error or "")):
+    if said := re.search(r"Job \d+ cancelled.*|\[OPERATION_CANCELED\].*", str(error or "")):
         raise RuntimeError(f"the fit's Spark job was cancelled: {said[0]}") from None
     if re.search(r"^: java\.lang\.InterruptedException", str(error or ""), re.MULTILINE):
         raise RuntimeError("the fit's Spark job was interrupted: its thread was stopped") from None
@@ -245,15 +264,3 @@ def _interruptible() -> Iterator[list[bool]]:
 
 def _is_spark(handler: Any) -> bool:
     return getattr(handler, "__module__", "") == SparkContext.__module__
-
-
-def _cancel(sc: SparkContext) -> None:
-    """As Spark does at Ctrl-C."""
-    with suppress(Exception):
-        sc.cancelAllJobs()
-
-
-def _make_folders(sc: SparkContext) -> None:
-    """Spark makes its local folders once: without them no job of the application works again."""
-    with suppress(Exception):
-        folders.make_folders(sc)

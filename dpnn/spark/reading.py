@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from pyspark import SparkContext
 
@@ -17,14 +17,20 @@ _WIDTH = 24
 _CLEAR = "\r\x1b[K"
 
 
+class Reader(Protocol):
+    """What runs the jobs: a session."""
+
+    def progress(self, tag: str) -> Progress: ...
+
+
 @contextmanager
-def shown(sc: SparkContext, tag: str, what: str, show: bool) -> Iterator[None]:
+def shown(session: Reader, tag: str, what: str, show: bool) -> Iterator[None]:
     """The jobs with a tag as one live line, taken away at the end; nothing where none looks."""
     if not show or not sys.stderr.isatty():
         yield
         return
     ended = threading.Event()
-    watch = threading.Thread(target=_watch, args=(sc, tag, what, ended), daemon=True)
+    watch = threading.Thread(target=_watch, args=(session, tag, what, ended), daemon=True)
     watch.start()
     try:
         yield
@@ -56,11 +62,11 @@ def line(what: str, now: Progress, seconds: float) -> str:
     return f"dpnn: {what} {'━' * full}{' ' * (_WIDTH - full)} {', '.join(told)}"
 
 
-def _watch(sc: SparkContext, tag: str, what: str, ended: threading.Event) -> None:
+def _watch(session: Reader, tag: str, what: str, ended: threading.Event) -> None:
     start = perf_counter()
     while not ended.wait(EVERY):
         with suppress(Exception):  # the context may be gone
-            now = progress(sc, tag)
+            now = session.progress(tag)
             if now.tasks:
                 sys.stderr.write(_CLEAR + line(what, now, perf_counter() - start))
                 sys.stderr.flush()

@@ -1,70 +1,57 @@
 """The running Spark session, as all the rest of dpnn sees it.
 
-`Session.of(df)` is the session of a DataFrame, `Session.active()` the one that runs. It says what
-the cluster is (settings, slots, addresses), takes what is private to Spark upon itself, and readies
-the executors. A second kind, over Spark Connect, would be made here, by `of`, and nowhere else.
+`Session.of(df)` is the session of a DataFrame, `Session.active()` the one that runs: a
+`ClassicSession`, or over Spark Connect a `ConnectSession`. They are told apart here and nowhere
+else. A session says what the cluster is, takes what is private to Spark upon itself, and readies
+the executors.
 
 Driver.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from typing import Any
 
-from py4j.protocol import Py4JError
-from pyspark import RDD, SparkContext, StorageLevel
-from pyspark.sql import SparkSession
-
-from dpnn.spark import errors, folders, shipping
-
-_REGISTERING = 2.0  # seconds to wait for executors that still register
-DESCRIPTION = "spark.job.description"  # a job's name in the Spark UI
-# What cleans up belongs to no group and has no tags: to cancel those may include future jobs.
-UNGROUPED = dict.fromkeys(("spark.jobGroup.id", "spark.job.interruptOnCancel", "spark.job.tags"))
+from dpnn.spark import errors
+from dpnn.spark.reading import Progress
 
 
 class ConnectUnsupported(TypeError):
     """A Spark Connect session was given where only a classic one will do."""
 
 
-class Session:
-    """A classic session. Cheap to make; all that it knows is in its context.
-
-    sc   the SparkContext, for RDDs, broadcasts and accumulators
-    """
-
-    def __init__(self, sc: SparkContext) -> None:
-        if sc._jsc is None:
-            raise RuntimeError("the DataFrame's Spark session was stopped: read the data again")
-        self.sc = sc
-        _own_python(sc)
+class Session(ABC):
+    """What both kinds offer."""
 
     @classmethod
     def of(cls, df: Any) -> Session:
-        """The session of a DataFrame. ConnectUnsupported, or RuntimeError where it was stopped."""
+        """The session of a DataFrame. RuntimeError where it was stopped."""
         return cls.over(df.sparkSession)
 
     @classmethod
     def over(cls, spark: Any) -> Session:
         """Of a SparkSession, errors as `of`."""
-        if not isinstance(spark, SparkSession) or _is_connect(spark):
-            raise ConnectUnsupported(
-                "this is a Spark Connect session, which dpnn cannot train or predict on yet: make "
-                "a classic one, e.g. SparkSession.builder.master(…) in place of .remote(…)"
-            )
-        return cls(spark.sparkContext)
+        if is_connect(spark):
+            from dpnn.spark.connect import ConnectSession
+
+            return ConnectSession(spark)
+        from dpnn.spark.classic import ClassicSession
+
+        return ClassicSession(spark.sparkContext)
 
     @classmethod
     def active(cls) -> Session:
         """The one that runs in this process. RuntimeError without one, else errors as `of`."""
+        from pyspark import SparkContext
+        from pyspark.sql import SparkSession
+
         sc = SparkContext._active_spark_context
         if sc is not None and sc._jsc is not None:
-            return cls(sc)
+            from dpnn.spark.classic import ClassicSession
+
+            return ClassicSession(sc)
         spark = SparkSession.getActiveSession()
         if spark is None:
             raise RuntimeError("no Spark session runs here: start one first")
@@ -73,20 +60,31 @@ class Session:
     @classmethod
     def made(cls) -> Session:
         """The one that runs, or a new one."""
-        return cls.over(SparkSession.builder.getOrCreate())
+        from pyspark.sql import SparkSession
+
+        try:
+            return cls.active()
+        except RuntimeError:
+            return cls.over(SparkSession.builder.getOrCreate())
 
     # What the cluster is
 
+    @property
+    @abstractmethod
+    def spark(self) -> Any:
+        """The SparkSession itself."""
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """Of what the executors' modules and broadcasts belong to."""
+
+    @abstractmethod
     def conf(self, key: str, default: str = "") -> str:
-        return self.sc._conf.get(key, default) or default  # getConf() would copy it all: 15 ms
+        """A setting."""
 
     def is_on(self, key: str) -> bool:
         return self.conf(key).lower() == "true"
-
-    @property
-    def is_local(self) -> bool:
-        """All tasks run in the driver's JVM."""
-        return (self.sc.master or "").partition("[")[0] == "local"
 
     @property
     def threads(self) -> int:
@@ -94,197 +92,78 @@ class Session:
         return int(float(self.conf("spark.task.cpus", "1")))
 
     @property
+    @abstractmethod
     def running(self) -> bool:
-        return self.sc._jsc is not None
-
-    def slots(self, wanted: int = 1, patience: float = 0.0) -> int:
-        """How many tasks can run at once; waits a little for executors that still register."""
-        end = time.monotonic() + patience
-        while True:
-            errors.require_running(self.sc)
-            context = self._context
-            profile = context.resourceProfileManager().defaultResourceProfile()
-            slots = int(context.maxNumConcurrentTasks(profile))
-            if slots >= wanted or time.monotonic() > end:
-                return slots
-            time.sleep(0.1)
-
-    def expected_slots(self) -> int:
-        """`slots`, and what Spark expects where no executor has come yet."""
-        return self.slots(patience=_REGISTERING) or self.sc.defaultParallelism
-
-    def address(self) -> tuple[str, str]:
-        """What the driver binds to and what tasks dial: loopback in local mode, else Spark's."""
-        if self.is_local:
-            return "127.0.0.1", "127.0.0.1"
-        public = self.conf("spark.driver.host", "127.0.0.1")
-        bind = self.conf("spark.driver.bindAddress", public)
-        return bind.strip("[]"), public.strip("[]")  # as Spark wants IPv6 to be written
+        """Whether nobody has stopped it."""
 
     @property
-    def heap(self) -> int:
-        """Bytes that the driver's JVM may have."""
-        return int(self._jvm.java.lang.Runtime.getRuntime().maxMemory())
+    @abstractmethod
+    def python(self) -> str:
+        """The tasks' interpreter, as far as known."""
 
+    @abstractmethod
+    def expected_slots(self) -> int:
+        """How many tasks can run at once, or are expected to."""
+
+    @abstractmethod
     def largest_result(self) -> int:
-        """Bytes of a job's results that the driver can take: half of spark.driver.maxResultSize,
-        and no more than a quarter of its heap, which holds a result in up to three forms at a time.
-        """
-        read = self._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes
-        most = int(read(self.conf("spark.driver.maxResultSize", "1g")))
-        quarter = self.heap // 4
-        return min(most // 2, quarter) if most > 0 else quarter  # 0: no limit
+        """Bytes of a job's results that the driver can take."""
 
     # Jobs
 
     def translated(self) -> AbstractContextManager[None]:
         """Errors of the jobs within in one line each; see `errors`."""
-        return errors.translated(self.sc)
+        return errors.translated(self)
 
-    def require_room(self, size: int) -> None:
-        """MemoryError where the driver's JVM could not broadcast and gather vectors of `size`."""
-        if 2 * size > self.heap:
-            raise MemoryError(
-                f"the model's weights are {size / 1e6:,.0f} MB, and the driver's JVM has "
-                f"{self.heap / 1e6:,.0f} MB for them and the gradients: give it more before the "
-                f"session starts, e.g. spark.driver.memory={3 * size // 2**30 + 1}g"
-            )
+    @abstractmethod
+    def require_running(self) -> None:
+        """RuntimeError where somebody has stopped it."""
 
-    @contextmanager
-    def properties(self, values: Mapping[str, str | None]) -> Iterator[None]:
-        """Of the jobs that are run within; the user's own come back afterwards."""
-        before = {name: self.sc.getLocalProperty(name) for name in values}
-        self._set(values)
-        try:
-            yield
-        finally:
-            with suppress(Exception):  # the context may be gone
-                self._set(before)
-
+    @abstractmethod
     def described(self, text: str) -> AbstractContextManager[None]:
         """What the Spark UI calls the jobs within."""
-        return self.properties({DESCRIPTION: text})
 
+    @abstractmethod
     def ungrouped(self) -> AbstractContextManager[None]:
         """Of jobs that clean up: no cancelled group or tag takes them along."""
-        return self.properties(UNGROUPED)
 
-    @contextmanager
-    def tagged(self, tag: str) -> Iterator[None]:
+    @abstractmethod
+    def tagged(self, tag: str) -> AbstractContextManager[None]:
         """The jobs within can be cancelled by `cancel(tag)`."""
-        self.sc.addJobTag(tag)
-        try:
-            yield
-        finally:
-            with suppress(Exception):  # the context may be gone
-                self.sc.removeJobTag(tag)
 
+    @abstractmethod
     def cancel(self, tag: str) -> None:
-        if self.running:
-            self.sc.cancelJobsWithTag(tag)
+        """The jobs of a tag."""
 
+    @abstractmethod
+    def cancel_all(self) -> None:
+        """What runs now; fails silently."""
+
+    @abstractmethod
+    def mend(self) -> None:
+        """Make again what somebody has deleted beneath Spark; fails silently."""
+
+    @abstractmethod
+    def progress(self, tag: str) -> Progress:
+        """How far a tag's jobs are; no tasks where nothing is known."""
+
+    @abstractmethod
     def ship(self) -> None:
         """Make `import dpnn` work on every executor, now and on those that come later."""
-        shipping.ship(self.sc)
 
+    @abstractmethod
+    def sent(self, data: bytes) -> Any:
+        """An object for task closures, whose `value` is the data there."""
+
+    @abstractmethod
     def tell_signals(self) -> None:
-        """Where Spark's launcher is ended, its JVM goes before a word of the driver's can be
-        printed: let it say in one line of its log why.
-        """
-        with suppress(Exception):
-            log = self._jvm.org.slf4j.LoggerFactory.getLogger("dpnn")
-            self._jvm.org.apache.spark.util.SignalUtils.registerLogger(log)
+        """Let the JVM say in one line of its log why it is ended."""
 
+    @abstractmethod
     def stop(self) -> None:
-        """End the session, and the tasks' Python of this machine before it.
-
-        Spark would take an idle Python worker's pipe away first: it begins to print a trace then,
-        "Traceback (most recent call last):", and is killed before it can say more.
-        """
-        with suppress(Exception):
-            children = self._jvm.java.lang.ProcessHandle.current().children().toArray()
-            ours = [child for child in children if "pyspark.daemon" in _command(child)]
-            for child in ours:
-                child.destroy()
-            end = time.monotonic() + 2
-            while any(child.isAlive() for child in ours) and time.monotonic() < end:
-                time.sleep(0.01)
-        self.sc.stop()
-
-    # RDDs, beneath what PySpark offers
-
-    def cached_partitions(self, rdd: RDD) -> int:
-        """How many partitions of a persisted RDD Spark still has."""
-        infos = self._context.getRDDStorageInfo()
-        held = (info.numCachedPartitions() for info in infos if info.id() == rdd.id())
-        return next(held, 0)
-
-    def forget(self, rdd: RDD, partitions: list[int], level: StorageLevel) -> None:
-        """Drop cached partitions, so that Spark computes just these again.
-
-        Spark offers no such call for single ones. Where its insides are not as expected, all go.
-        """
-        try:
-            blocks = folders.block_manager(self.sc).master()
-            for partition in partitions:
-                blocks.removeBlock(
-                    self._jvm.org.apache.spark.storage.RDDBlockId(rdd.id(), partition)
-                )
-        except Py4JError:
-            rdd.unpersist(blocking=True)
-            rdd.persist(level)
-
-    def coalesced(self, rdd: RDD, partitions: int) -> tuple[RDD, list[list[int]]]:
-        """The RDD in fewer partitions, joined where they lie; and which each has joined."""
-        joined = rdd.coalesce(partitions)
-        return joined, [list(part.parentsIndices()) for part in _java(joined).partitions()]
-
-    def shuffled(self, rdd: RDD, serializer: Any, partitions: int, seed: int, back: Any) -> RDD:
-        """Records that `serializer` writes as (key, value) pairs, brought to their partition.
-
-        `RDD.partitionBy` would pickle a partition's records as one object: this is what it does
-        beneath. `back` reads the values.
-        """
-        pairs = self._jvm.PairwiseRDD(_java(written(rdd, serializer))).asJavaPairRDD()
-        moved = pairs.partitionBy(self._jvm.PythonPartitioner(partitions, seed))
-        return RDD(self._jvm.PythonRDD.valueOfPair(moved), self.sc, back)
-
-    @property
-    def _jvm(self) -> Any:
-        return self.sc._jvm
-
-    @property
-    def _context(self) -> Any:
-        return self.sc._jsc.sc()
-
-    def _set(self, values: Mapping[str, str | None]) -> None:
-        for name, value in values.items():
-            self.sc.setLocalProperty(name, value)  # type: ignore[arg-type]  # None takes it away
+        """End the session."""
 
 
-def written(rdd: RDD, serializer: Any) -> RDD:
-    """The RDD, whose records `serializer` writes and reads in place of pickle."""
-    rdd._jrdd_deserializer = serializer
-    return rdd
-
-
-def _java(rdd: RDD) -> Any:
-    return rdd._jrdd.rdd()
-
-
-def _command(process: Any) -> str:
-    return str(process.info().commandLine().orElse(""))
-
-
-def _is_connect(spark: Any) -> bool:
-    return type(spark).__module__.startswith("pyspark.sql.connect")
-
-
-def _own_python(sc: SparkContext) -> None:
-    """In local mode the tasks' Python is the driver's, unless PYSPARK_PYTHON says otherwise.
-
-    Spark would take python3 from PATH, which in a virtual environment may be another.
-    """
-    local = (sc.master or "").partition("[")[0] == "local"
-    if local and "PYSPARK_PYTHON" not in os.environ and sys.executable:
-        sc.pythonExec = sys.executable
+def is_connect(of: Any) -> bool:
+    """Whether a session or DataFrame is of Spark Connect; asks without importing it."""
+    return type(of).__module__.startswith("pyspark.sql.connect")

@@ -1,6 +1,6 @@
 """Executors need dpnn: the driver ships the package that it runs itself, once per application.
 
-Driver; needs pyspark's context alone.
+Driver.
 """
 
 from __future__ import annotations
@@ -12,29 +12,43 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dpnn
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-_shipped: set[str] = set()  # ids of the applications that have it
+_shipped: set[str] = set()  # ids of the applications and Connect sessions that have it
 
 
 def ship(sc: SparkContext) -> None:
     """Make `import dpnn` work on every executor, now and on those that come later."""
+    if made := _zip(sc.applicationId, sc._temp_dir):
+        before = list(sys.path)
+        sc.addPyFile(str(made))
+        sys.path[:] = before  # the driver has its own dpnn, and the zip goes with the context
+        _shipped.add(sc.applicationId)
+
+
+def upload(spark: Any) -> None:
+    """The same over Spark Connect, whose sessions have their own modules."""
+    with tempfile.TemporaryDirectory(prefix="dpnn-") as folder:
+        if made := _zip(spark.session_id, folder):
+            spark.addArtifacts(str(made), pyfile=True)
+            _shipped.add(spark.session_id)
+
+
+def _zip(owner: str, folder: str | None) -> Path | None:
+    """A zip of the package for someone who has none yet."""
     root = Path(dpnn.__file__).parent
-    if sc.applicationId in _shipped or not root.is_dir():  # not a directory: it came by --py-files
-        return
+    if owner in _shipped or not root.is_dir():  # not a directory: it came by --py-files
+        return None
     data = archive(root)
     name = f"dpnn-{hashlib.sha256(data).hexdigest()[:12]}.zip"
-    path = Path(sc._temp_dir or tempfile.mkdtemp(prefix="dpnn-")) / name
+    path = Path(folder or tempfile.mkdtemp(prefix="dpnn-")) / name
     path.write_bytes(data)
-    before = list(sys.path)
-    sc.addPyFile(str(path))
-    sys.path[:] = before  # the driver has its own dpnn, and the zip goes when the context stops
-    _shipped.add(sc.applicationId)
+    return path
 
 
 def archive(root: Path, data: bool = False) -> bytes:

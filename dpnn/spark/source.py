@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from dpnn.spark.errors import first_line
 from dpnn.spark.hadoop import HadoopPath
+from dpnn.spark.session import is_connect
 
 _GLOB = re.compile(r"[*?\[{]")
 
@@ -23,16 +24,20 @@ def read(spark: SparkSession, path: str, where: str | None = None) -> DataFrame:
     `where` is a SQL condition; Spark pushes it down. Raises FileNotFoundError where nothing lies
     at the path, ValueError where it is not Parquet or the condition does not fit it.
     """
-    if not _GLOB.search(path) and not HadoopPath(path).exists():  # Spark would log a long trace
+    connect = is_connect(spark)
+    if not (connect or _GLOB.search(path) or HadoopPath(path).exists()):  # Spark would log a trace
         raise FileNotFoundError(f"no such path: {path}")
     try:
         df = spark.read.parquet(path)
+        _ = df.schema  # Connect looks when it is asked
     except (PySparkException, Py4JJavaError) as error:
         raise _unreadable(path, error) from None
     if where is None:
         return df
     try:
-        return df.where(where)
+        df = df.where(where)
+        _ = df.schema
+        return df
     except (PySparkException, Py4JJavaError) as error:
         raise ValueError(f"where = {where!r} does not fit {path}: {first_line(error)}") from None
 
@@ -49,9 +54,14 @@ def _unreadable(path: str, error: Exception) -> Exception:
 
 
 def plan_facts(df: DataFrame) -> tuple[list[str], list[str]]:
-    """Root paths of the files under a DataFrame, and the conditions of its filters."""
+    """Root paths of the files under a DataFrame, and the conditions of its filters.
+
+    Over Spark Connect the folders of the files, and no conditions.
+    """
     paths: list[str] = []
     filters: list[str] = []
+    if is_connect(df):  # whose plans nobody may look into
+        return _folders(df.inputFiles()), filters
     todo = [df._jdf.queryExecution().analyzed()]
     while todo:
         node = todo.pop()
@@ -64,3 +74,14 @@ def plan_facts(df: DataFrame) -> tuple[list[str], list[str]]:
         children = node.children()
         todo += [children.apply(i) for i in range(children.size())]
     return paths, filters
+
+
+def _folders(files: list[str]) -> list[str]:
+    """Where files lie, above what are folders of partitions."""
+    found = set()
+    for file in files:
+        parts = file.split("/")[:-1]
+        while parts and "=" in parts[-1]:
+            parts.pop()
+        found.add("/".join(parts))
+    return sorted(found)

@@ -20,7 +20,7 @@ from dpnn.training.events import handlers
 from dpnn.training.loop import Fit
 from dpnn.training.result import Result
 
-EngineName = Literal["auto", "local", "job", "resident"]
+EngineName = Literal["auto", "local", "job", "resident", "frames"]
 ENGINES = get_args(EngineName)
 
 
@@ -30,7 +30,7 @@ class Trainer:
 
     batch_size   rows of one step, over all shards; nn.LBFGS always takes all rows, so that an
                  epoch is one iteration
-    engine       "auto", "local", "job" or "resident": the same weights, bit for bit
+    engine       "auto", "local", "job", "resident" or "frames": the same weights, bit for bit
     clip_norm    the largest global norm of a step's mean gradient
     micro_batch  the most rows of one pass on a shard; larger steps add up several passes
     ema          evaluate and keep an exponential moving average of the weights, e.g. 0.999
@@ -160,7 +160,7 @@ class Trainer:
 
     def _slots(self, data: Any) -> int | None:
         """How many shards arrays are cut into, where an engine on Spark takes them."""
-        if is_frame(data) or self.engine not in ("job", "resident"):
+        if is_frame(data) or self.engine in ("auto", "local"):
             return None
         from dpnn.spark.session import Session
 

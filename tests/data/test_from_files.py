@@ -15,7 +15,8 @@ import dpnn
 from dpnn import Dataset
 from dpnn.data import ingest as ingesting
 from dpnn.data.ingest import ingest
-from dpnn.data.spark_shards import LEVEL, SourceChanged
+from dpnn.data.kept import LEVEL
+from dpnn.data.spark_shards import SourceChanged
 from dpnn.spark.scan import scan_of
 
 N = 24
@@ -212,5 +213,5 @@ def lose(shards) -> None:
     cleaner = shards.session.sc._jsc.sc().cleaner().get()
     for shuffle in {int(file.name.split("_")[1]) for file in root.glob("*/shuffle_*")}:
         cleaner.doCleanupShuffle(shuffle, True)
-    shards._cached.unpersist(blocking=True)
-    shards._cached.persist(LEVEL)
+    shards.kept.rdd.unpersist(blocking=True)
+    shards.kept.rdd.persist(LEVEL)

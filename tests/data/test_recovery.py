@@ -13,8 +13,10 @@ from pyspark.sql import functions as F
 
 from dpnn.data.files import MissingShard, open_shard
 from dpnn.data.ingest import ingest
-from dpnn.data.spark_shards import LEVEL, SourceChanged
+from dpnn.data.kept import LEVEL
+from dpnn.data.spark_shards import SourceChanged
 from dpnn.spark.errors import translated
+from dpnn.spark.session import Session
 from dpnn.spark.source import read
 
 
@@ -95,8 +97,8 @@ def lose_everything(shards) -> None:
     """Handles and files go, as with all executors."""
     for handle in shards.handles:
         shutil.rmtree(handle.path)
-    shards._cached.unpersist(blocking=True)
-    shards._cached.persist(LEVEL)
+    shards.kept.rdd.unpersist(blocking=True)
+    shards.kept.rdd.persist(LEVEL)
 
 
 def test_lost_handles_are_recomputed_within_the_job(shards):
@@ -231,19 +233,19 @@ def test_what_hides_an_interrupt(spark_context):
         finally:
             raise ValueError("Gateway must be connected to send cancel cmd.")
 
-    with pytest.raises(KeyboardInterrupt), translated(spark_context):
+    with pytest.raises(KeyboardInterrupt), translated(Session.active()):
         clean_up()
     try:
         raise KeyboardInterrupt
     except KeyboardInterrupt:  # a caller that fits again after Ctrl-C
-        with pytest.raises(ValueError, match="another"), translated(spark_context):
+        with pytest.raises(ValueError, match="another"), translated(Session.active()):
             raise ValueError("another") from None
 
 
 def test_close_makes_nothing_again_to_delete_it(shards, monkeypatch):
     paths, computed = [Path(h.path) for h in shards.handles], []
-    shards._cached.unpersist(blocking=True)
-    monkeypatch.setattr(shards._cached, "foreach", computed.append)
+    shards.kept.rdd.unpersist(blocking=True)
+    monkeypatch.setattr(shards.kept.rdd, "foreach", computed.append)
     shards.close()
     assert not computed
     assert not any(p.exists() for p in paths)
@@ -254,6 +256,6 @@ def test_files_that_cannot_be_deleted_are_no_error(shards, monkeypatch):
     def broken(*_):
         raise RuntimeError("Job aborted due to stage failure")
 
-    monkeypatch.setattr(shards._cached, "foreach", broken)
+    monkeypatch.setattr(shards.kept.rdd, "foreach", broken)
     shards.close()
-    assert shards._cached.is_cached is False
+    assert shards.kept.rdd.is_cached is False

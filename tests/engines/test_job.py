@@ -10,9 +10,10 @@ import pytest
 
 from dpnn import nn
 from dpnn.data.ingest import ingest
-from dpnn.engines.job import JobEngine, describe, shuffles
+from dpnn.engines.job import JobEngine
 from dpnn.engines.local import LocalEngine
 from dpnn.engines.protocol import Kind, Plan, ShardError
+from dpnn.engines.step_jobs import describe, shuffles
 from dpnn.engines.worker import Program
 
 MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))

@@ -19,7 +19,7 @@ from dpnn.engines.open import open_engine
 from dpnn.engines.protocol import EngineUnavailable, Kind, Plan, ShardError
 from dpnn.engines.resident.engine import ResidentEngine
 from dpnn.engines.worker import Program
-from dpnn.spark.session import Session
+from dpnn.spark.classic import ClassicSession
 
 ROWS = 1003
 MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
@@ -186,7 +186,7 @@ def test_a_cancelled_job_is_not_sent_again(data, spark_context):
 
 
 def test_auto_takes_the_job_engine_where_the_driver_cannot_listen(data, monkeypatch):
-    monkeypatch.setattr(Session, "address", lambda self: ("192.0.2.1", ""))
+    monkeypatch.setattr(ClassicSession, "address", lambda self: ("192.0.2.1", ""))
     dataset = SimpleNamespace(in_process=False, spark=lambda: data[2])
     engine, name, why = open_engine("auto", PROGRAM, dataset)
     engine.close()

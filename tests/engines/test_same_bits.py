@@ -42,14 +42,15 @@ def fit(engine, data, num_shards, **columns):
 @pytest.mark.parametrize(
     ("rows", "num_shards"), [(301, 1), (301, 2), (301, 3), (301, 5), (301, 8), (6, 8)]
 )
-def test_engines_agree(spark_session, rows, num_shards):
+@pytest.mark.connect
+def test_engines_agree(spark_session, engines, rows, num_shards):
     """With 6 rows in 8 shards some are empty; 301 rows never divide evenly."""
     df, x, y = frame(spark_session, rows, sort=True)
     columns = {"inputs": "x", "label": "y", "validation": df}
     local = fit("local", df, num_shards, **columns)
     arrays = fit("local", (x, y), num_shards, validation=(x, y))
     assert np.array_equal(local.model.weights, arrays.model.weights)
-    for engine in ("job", "resident"):
+    for engine in engines:
         result = fit(engine, df, num_shards, **columns)
         assert result.engine == engine
         assert np.array_equal(result.model.weights, local.model.weights), engine
@@ -57,7 +58,8 @@ def test_engines_agree(spark_session, rows, num_shards):
         assert result.history["val_loss"] == local.history["val_loss"]
 
 
-def test_a_line_search_into_infinity_is_the_same_on_every_engine(spark_session):
+@pytest.mark.connect
+def test_a_line_search_into_infinity_is_the_same_on_every_engine(spark_session, engines):
     rng = np.random.default_rng(0)
     x = (10 * rng.random((200, 3))).astype(np.float32)
     y = rng.poisson(np.exp(x @ [0.1, 0.2, -0.1] / 3)).astype(np.float32)
@@ -69,11 +71,12 @@ def test_a_line_search_into_infinity_is_the_same_on_every_engine(spark_session):
 
     local = train("local")
     assert local.history["loss"][-1] < 1.2
-    for engine in ("job", "resident"):
+    for engine in engines:
         assert np.array_equal(train(engine).model.weights, local.model.weights), engine
 
 
-def test_arrays_on_spark(spark_session):
+@pytest.mark.connect
+def test_arrays_on_spark(spark_session, engines):
     _, x, y = frame(spark_session, 100)
     images = x.reshape(100, 5, 1)
     model = nn.Sequential(nn.Flatten(), nn.Dense(3))
@@ -81,13 +84,14 @@ def test_arrays_on_spark(spark_session):
         Trainer(model, nn.SoftmaxCrossEntropy(), batch_size=32, epochs=1, engine=e, progress=False)
         .fit((images, y, np.ones(100)), num_shards=2)
         .model.weights
-        for e in ("local", "job")
+        for e in ("local", engines[0])
     ]
     assert np.array_equal(*weights)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "float16", ">f4", ">i2"])
-def test_arrays_of_types_that_spark_lacks(spark_session, dtype):
+@pytest.mark.connect
+def test_arrays_of_types_that_spark_lacks(spark_session, engines, dtype):
     x = np.random.default_rng(0).integers(0, 200, (90, 4)).astype(dtype)
     y = (x[:, 0] > 100).astype(np.uint8)
     model = nn.Sequential(nn.Rescale(0.01), nn.Dense(2))
@@ -95,7 +99,7 @@ def test_arrays_of_types_that_spark_lacks(spark_session, dtype):
         Trainer(model, nn.SoftmaxCrossEntropy(), batch_size=32, epochs=1, engine=e, progress=False)
         .fit((x, y), num_shards=2)
         .model.weights
-        for e in ("local", "resident")
+        for e in ("local", engines[-1])
     ]
     assert np.array_equal(*weights)
 

@@ -15,7 +15,6 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from dpnn import Trainer, nn
-from dpnn.models.model import TrainedModel
 
 
 def rows(spark: Any) -> Any:
@@ -63,18 +62,6 @@ def plain(folder: str) -> list[str]:
     return [attempt(lambda: fit(df, "auto").model.evaluate(df)), attempt(check)]
 
 
-def connect(folder: str) -> list[str]:
-    df = rows(SparkSession.builder.remote("local[2]").getOrCreate())
-    network = nn.Sequential(nn.Dense(2)).build((1,), 0)
-    model = TrainedModel(network, nn.SoftmaxCrossEntropy())
-    return [
-        attempt(lambda: fit(df)),
-        attempt(lambda: fit(df, "auto")),
-        attempt(lambda: model.transform(df, ["x"])),
-        attempt(lambda: model.evaluate(df, ["x"], "y")),
-    ]
-
-
 if __name__ == "__main__":
-    scenario = {"deleted": deleted, "plain": plain, "connect": connect}[sys.argv[1]]
+    scenario = {"deleted": deleted, "plain": plain}[sys.argv[1]]
     print(json.dumps(scenario(sys.argv[2])))

@@ -137,14 +137,6 @@ def test_a_plain_script_needs_no_environment(tmp_path):
     assert run("plain", tmp_path) == ["fine", "fine"]
 
 
-@pytest.mark.slow
-def test_spark_connect_is_one_line(tmp_path):
-    pytest.importorskip("grpc")
-    done = run("connect", tmp_path)
-    assert len(done) == 4
-    assert all("this is a Spark Connect session" in line for line in done), done
-
-
 def run(name, folder):
     """What each attempt of a scenario in `failures` came to."""
     bare = ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")

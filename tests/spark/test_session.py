@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from pyspark import StorageLevel
 
-from dpnn.spark.session import ConnectUnsupported, Session
+from dpnn.spark.classic import ClassicSession
+from dpnn.spark.session import Session
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def session(spark_session):
 def test_addresses_as_sockets_want_them(host, bare):
     conf = {"spark.driver.host": host}
     sc = SimpleNamespace(_jsc=1, master="spark://there:7077", _conf=conf)
-    assert Session(sc).address() == (bare, bare)
+    assert ClassicSession(sc).address() == (bare, bare)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_the_tasks_python_is_the_driver_s_in_local_mode(monkeypatch, master, giv
     if given:
         monkeypatch.setenv("PYSPARK_PYTHON", given)
     sc = SimpleNamespace(_jsc=1, master=master, pythonExec="python3")
-    Session(sc)
+    ClassicSession(sc)
     assert sc.pythonExec == python
 
 
@@ -79,13 +80,6 @@ def test_which_partitions_a_coalesced_one_joins(session):
     assert sorted(part for some in parts for part in some) == [0, 1, 2, 3, 4]
 
 
-def test_other_sessions_are_told_in_one_line():
-    connect = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
-    with pytest.raises(ConnectUnsupported, match=r"Spark Connect session.*a classic one") as told:
-        Session.of(SimpleNamespace(sparkSession=connect))
-    assert "\n" not in str(told.value)
-
-
 def test_a_stopped_session_is_told():
     with pytest.raises(RuntimeError, match="session was stopped: read the data again"):
-        Session(SimpleNamespace(_jsc=None))
+        ClassicSession(SimpleNamespace(_jsc=None))

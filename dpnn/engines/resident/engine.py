@@ -45,7 +45,7 @@ class ResidentEngine:
         patience: float = 300.0,
         arrival: float = 60.0,
     ) -> None:
-        self._session = shards.session
+        self._session = shards.classic
         refuse_idle_kills(shards)
         self._program, self._shards = program, shards
         self._share, self._patience, self._arrival = share, patience, arrival

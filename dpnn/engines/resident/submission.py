@@ -10,14 +10,14 @@ from typing import Any
 from pyspark import RDD, InheritableThread
 
 from dpnn.data.spark_shards import SparkShards
-from dpnn.spark.session import Session
+from dpnn.spark.classic import ClassicSession
 
 
 class Submission:
     """One run of the job, in a daemon thread of its own. `error` is set when it has failed."""
 
     def __init__(
-        self, session: Session, rdd: RDD, task: Callable[..., Any], wake: Callable[[], None]
+        self, session: ClassicSession, rdd: RDD, task: Callable[..., Any], wake: Callable[[], None]
     ) -> None:
         self.error: Exception | None = None
         self._session = session
@@ -60,8 +60,8 @@ def grouped(shards: SparkShards, tasks: int) -> tuple[RDD, list[list[int]]]:
     rdd, count = shards.rdd, shards.num_shards
     held = [[i] if i < count else [] for i in range(tasks)]
     if count > tasks:
-        rdd, held = shards.session.coalesced(rdd, tasks)
+        rdd, held = shards.classic.coalesced(rdd, tasks)
     elif count < tasks:
-        sc = shards.session.sc
+        sc = shards.classic.sc
         rdd = sc.union([rdd, sc.parallelize([], tasks - count)])
     return rdd.glom(), held
