@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from dpnn.data.encoders.encoders import Encoders
 from dpnn.models.model import TrainedModel, load
 from dpnn.spark import files
-from dpnn.spark.hadoop import HadoopPath
+from dpnn.spark.remote import reach
 from dpnn.training.history import as_json
 
 if TYPE_CHECKING:
@@ -162,14 +162,14 @@ def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
 
     FileExistsError where there is something and `overwrite` is not said.
     """
-    target = HadoopPath(path)
+    target = reach(path)
     if target.exists():
         if not target.is_folder():
             raise FileExistsError(f"{path} is a file: name a directory")
         if not overwrite:
             raise FileExistsError(f"{path} exists already: name another, or --overwrite")
     with target.folder() as part:
-        frame.write.parquet(part)
+        frame.write.mode("overwrite" if overwrite else "errorifexists").parquet(part)
 
 
 def columns(text: str | None, known: Any = None) -> Any:

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dpnn.spark.hadoop import STALE, HadoopPath
+from dpnn.spark.hadoop import STALE
+from dpnn.spark.remote import reach
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters or more: C:\ is a drive
 
@@ -43,14 +44,14 @@ def local(path: str | os.PathLike[str]) -> Path | None:
 def exists(path: str | os.PathLike[str]) -> bool:
     """Whether there is a file or directory."""
     here = local(path)
-    return here.exists() if here else HadoopPath(os.fspath(path)).exists()
+    return here.exists() if here else reach(os.fspath(path)).exists()
 
 
 def names(folder: str | os.PathLike[str]) -> list[str]:
     """The names of what lies in a folder, sorted; none where there is no folder."""
     here = local(folder)
     if here is None:
-        return HadoopPath(os.fspath(folder)).names()
+        return reach(os.fspath(folder)).names()
     return sorted(p.name for p in here.iterdir()) if here.is_dir() else []
 
 
@@ -58,7 +59,7 @@ def delete(path: str | os.PathLike[str]) -> None:
     """Remove a file, where there is one."""
     here = local(path)
     if here is None:
-        HadoopPath(os.fspath(path)).delete()
+        reach(os.fspath(path)).delete()
     else:
         here.unlink(missing_ok=True)
 
@@ -77,7 +78,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     _check_names_file(path)
     here = local(path)
     if here is None:
-        HadoopPath(os.fspath(path)).write(data)
+        reach(os.fspath(path)).write(data)
         return
     if here.is_dir():
         raise IsADirectoryError(f"{path} is a directory: name a file in it")
@@ -111,7 +112,7 @@ def sweep(path: str | os.PathLike[str]) -> None:
     """Remove the parts of a file that writers left who were killed; a young one may be at work."""
     here = local(path)
     if here is None:
-        HadoopPath(os.fspath(path)).sweep()
+        reach(os.fspath(path)).sweep()
         return
     here = Path(os.path.realpath(here))
     for part in here.parent.glob(f"{glob.escape(_prefix(here.name))}*"):
@@ -124,7 +125,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     _check_names_file(path)
     here = local(path)
     if here is None:
-        HadoopPath(os.fspath(path)).exists()
+        reach(os.fspath(path)).exists()
         return
     if here.is_dir():
         raise IsADirectoryError(f"{path} is a directory: name a file in it")
@@ -150,7 +151,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Path]:
     here = local(path)
     if here is None:
         with tempfile.TemporaryDirectory(prefix="dpnn-") as scratch:
-            yield HadoopPath(os.fspath(path)).fetch(Path(scratch) / "file")
+            yield reach(os.fspath(path)).fetch(Path(scratch) / "file")
         return
     if not here.exists():
         raise FileNotFoundError(f"no such file: {path}")
