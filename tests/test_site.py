@@ -54,6 +54,8 @@ def test_all_pages_are_there_and_nothing_is_fetched_from_elsewhere(site):
     layers = (site / "api" / "layers" / "index.html").read_text()
     assert "dpnn.nn.core.dense.Dense" in layers
     assert "Affine map" in layers
+    assert "<td><code>weights (size,)</code></td><td>the flat vector;" in layers
+    assert "x (B, …, C) -&gt; y (B, …, C). Ba et al. 2016." in layers, "words stay words"
 
 
 def test_search_has_its_words_and_its_worker_on_the_site(site):

@@ -35,7 +35,12 @@ REFERENCE: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "ml": {"Estimators": ("ml.classification", "ml.regression", "ml.perceptron")},
 }
-STYLE = ".doc-contents > p { white-space: pre-wrap; }\n"  # docstrings line their fields up
+STYLE = """\
+.fields td { padding: 0.1em 1em 0.1em 0; vertical-align: top; }
+.md-typeset td code { white-space: nowrap; }
+.md-typeset .fields code { white-space: normal; word-break: normal; }
+"""
+_FIELD = re.compile(r"(\S.*?) {2,}(\S.*)")  # a line of a docstring: a name, spaces, what it is
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -59,6 +64,25 @@ def on_page_markdown(text: str, page: Any, files: Any, **_: Any) -> str:
 
     text = text.replace("```text measured", "```text")
     return re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", link, text)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Where docstrings line fields up, in plain text, the page has a table."""
+
+    def table(found: re.Match[str]) -> str:
+        rows: list[list[str]] = []
+        for line in found[1].split("\n"):
+            field = _FIELD.fullmatch(line)
+            if field:
+                rows.append([field[1], field[2]])
+            elif rows and line.startswith("    "):
+                rows[-1][1] += " " + line.strip()
+            else:
+                return found[0]
+        cells = (f"<tr><td><code>{name}</code></td><td>{what}</td></tr>" for name, what in rows)
+        return f'<table class="fields">{"".join(cells)}</table>'
+
+    return re.sub(r"<p>([^<\n]*\S  .*?\n.*?)</p>", table, html, flags=re.S)
 
 
 def _reference(parts: dict[str, tuple[str, ...]]) -> str:
