@@ -19,6 +19,7 @@ class Kind(IntEnum):
     TRAIN = 0  # gradients of the rows of one step
     EVALUATE = 1  # loss and metrics of all rows that were held out; no gradients
     MOMENTS = 2  # what Normalization needs of all training rows; no gradients
+    ROUND = 3  # each shard takes steps of its own: how far its weights have moved
 
     @property
     def split(self) -> str:
@@ -27,14 +28,18 @@ class Kind(IntEnum):
 
     @property
     def gradient(self) -> bool:
-        return self == Kind.TRAIN
+        """Whether a vector as long as the weights comes back: gradients, or moves of weights."""
+        return self in (Kind.TRAIN, Kind.ROUND)
 
 
 class Plan(NamedTuple):
-    """What to compute now. Plain integers: it packs into a fixed-size struct on any wire.
+    """What to compute now. Plain numbers: it packs into a fixed-size struct on any wire.
 
+    step   from 0, of `steps` in the epoch; the first one of a round
     trial  a line search tries weights: numbers that are not finite are an infinite loss there, not
            an error
+    local  how many steps of its own a shard takes in a round
+    scale  of a round's learning rate, beside its schedule: what a plateau has left of it
     """
 
     kind: Kind
@@ -42,6 +47,8 @@ class Plan(NamedTuple):
     step: int = 0
     steps: int = 1
     trial: int = 0
+    local: int = 1
+    scale: float = 1.0
 
 
 @dataclass
@@ -49,7 +56,8 @@ class Sums:
     """What one shard, or one node of the sum tree, contributes to a plan.
 
     flat  (size,) of the weights' dtype: the gradient sum, then the sums of the state that is not
-          trained; None for plans without gradients
+          trained; of a round how far the trained weights have moved, times the weight sum, and how
+          far the state has, times the rows; None for plans without gradients
     tail  (k,) float64: loss sum, weight sum, rows, then the metric sums (or moments)
     """
 

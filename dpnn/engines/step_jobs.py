@@ -88,6 +88,9 @@ def describe(plan: Plan) -> str:
     """What the Spark UI calls this job."""
     if plan.kind == Kind.MOMENTS:
         return "dpnn moments of the inputs"
+    if plan.kind == Kind.ROUND:
+        last = plan.step + plan.local
+        return f"dpnn epoch {plan.epoch} steps {plan.step + 1} to {last}/{plan.steps}"
     if plan.kind.gradient:
         return f"dpnn epoch {plan.epoch} step {plan.step + 1}/{plan.steps}"
     return f"dpnn epoch {plan.epoch} {plan.kind.split}"

@@ -18,6 +18,7 @@ from dpnn import nn
 from dpnn.data.shards import Batches, Rows, Shard, Split
 from dpnn.engines.cause import cause
 from dpnn.engines.protocol import Kind, Plan, ShardError, Sums
+from dpnn.engines.rounds import LocalSteps, check_moved
 from dpnn.nn.kernels.arrays import to_device, to_host
 from dpnn.nn.more import normalization
 from dpnn.nn.more.metrics import Measures
@@ -31,6 +32,7 @@ class Program:
     input_shape   the shape of one row, or {input: shape}
     micro_batch   the most rows of one pass; a step with more rows adds up several passes
     metrics       those of the validation rows; None: all
+    optimizer     the inner one, and the clipping, of shards that take steps of their own
     """
 
     model: nn.Layer
@@ -40,6 +42,8 @@ class Program:
     micro_batch: int = 1024
     device: str = "cpu"
     metrics: tuple[str, ...] | None = None
+    optimizer: nn.Optimizer | None = None
+    clip_norm: float | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -60,8 +64,10 @@ class Worker:
                 program.model, program.input_shape, weights=to_device(host, program.device)
             )
         loss, outputs = program.loss, self.net.output_shape
+        of_steps = Measures.of_steps(loss, outputs)
         self._measures = {
-            Kind.TRAIN: Measures.of_steps(loss, outputs),
+            Kind.TRAIN: of_steps,
+            Kind.ROUND: of_steps,
             Kind.EVALUATE: Measures.of_rows(loss, outputs, program.metrics),
         }
         self._kinds = {
@@ -71,6 +77,7 @@ class Worker:
         }
         self._cut: dict[tuple[str, int], Batches] = {}
         self._more = np.empty(0, np.float32)  # the gradient of a second, third … micro batch
+        self._local: LocalSteps | None = None
 
     def tail_size(self, kind: Kind) -> int:
         """How many float64 a plan of this kind returns beside the flat vector."""
@@ -91,6 +98,9 @@ class Worker:
         Rows that weigh nothing are no rows. Raises ShardError where the numbers are not finite;
         those of a trial become an infinite loss and no gradient.
         """
+        if plan.kind == Kind.ROUND:
+            with np.errstate(all="ignore"):
+                return self._round(plan, shard, data)
         if self._device:
             self.net.weights.set(self._weights)
         split = data[plan.kind.split]
@@ -105,6 +115,31 @@ class Worker:
             flat = self._kinds[plan.kind](plan, shard, batches, rows, tail)
             self._check_finite(plan, shard, batches, rows, tail)
         return Sums(flat, tail.numbers)
+
+    def _round(self, plan: Plan, shard: int, data: Shard) -> Sums:
+        """Steps of the shard's own, each on the rows that a common step would take of it."""
+        start, moved, local = self._weights, self._gradient, self._own_steps()
+        tail = self._tail(plan.kind)
+        local.begin(start)
+        self.bind(local.weights, local.gradient)
+        try:
+            for step in range(plan.step, plan.step + plan.local):
+                now = plan._replace(kind=Kind.TRAIN, step=step)
+                sums = self.run(now, shard, data)
+                local.update(sums, now)
+                tail.numbers += sums.tail
+        finally:
+            self.bind(start, moved)
+        local.moved(start, tail, out=moved)
+        check_moved(moved, plan, shard)
+        return Sums(moved, tail.numbers)
+
+    def _own_steps(self) -> LocalSteps:
+        if self._local is None:
+            program = self.program
+            assert program.optimizer is not None
+            self._local = LocalSteps(self.net.layout, program.optimizer, program.clip_norm)
+        return self._local
 
     def _train(
         self, plan: Plan, shard: int, batches: Batches, rows: np.ndarray, tail: Tail

@@ -113,6 +113,12 @@ class NetworkParams(
         "rows of one step, over all shards",
         typeConverter=TypeConverters.toInt,
     )
+    localSteps: Param[int] = Param(
+        Params._dummy(),
+        "localSteps",
+        "steps of each shard's own between two exchanges; weights depend on it",
+        typeConverter=TypeConverters.toInt,
+    )
     validationFraction: Param[float] = Param(
         Params._dummy(),
         "validationFraction",
@@ -215,6 +221,12 @@ class NetworkParams(
 
     def setBatchSize(self, value: int) -> Self:
         return self._set(batchSize=value)
+
+    def getLocalSteps(self) -> int:
+        return self.getOrDefault(self.localSteps)
+
+    def setLocalSteps(self, value: int) -> Self:
+        return self._set(localSteps=value)
 
     def getValidationFraction(self) -> float:
         return self.getOrDefault(self.validationFraction)

@@ -20,7 +20,7 @@ from dpnn.training.state import Best, State
 
 NAME = "checkpoint.safetensors"
 KEY = "dpnn.checkpoint"
-FORMAT = 4  # what the numbers and facts mean; 3: epochs alone, 2: no checksum of the data
+FORMAT = 5  # what the numbers and facts mean; 4: no local steps, 3: epochs alone
 
 Arrays = dict[str, np.ndarray]
 
@@ -39,13 +39,14 @@ class Checkpoint:
         arrays |= {name: v for name, v in {**kept, "best": best}.items() if v is not None}
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         facts = {
-            "training": self._training,
+            "training": {**self._training, "local_steps": state.history.local_steps},
             "epoch": state.epoch,
             "step": state.step,
             "stale": state.stale,
             "best": None if state.best is None else state.best[1:],
             "history": state.history,
             "engines": state.history.engines,
+            "inner": state.inner,
             "optimizer": {k: v for k, v in state.optimizer.items() if not _is_array(v)},
         }
         facts["crc32"] = _checksum(arrays, facts)
@@ -80,6 +81,8 @@ class Checkpoint:
         state.tail = arrays.get("tail")
         state.history = History(facts["history"])
         state.history.engines = [Choice(*choice) for choice in facts["engines"]]
+        state.history.local_steps = facts["training"]["local_steps"]
+        state.inner = facts["inner"]
         if facts["best"] is not None:
             state.best = Best(arrays["best"], *facts["best"])
             state.history.kept_epoch = state.best.epoch
@@ -95,7 +98,9 @@ class Checkpoint:
         return arrays, facts
 
     def _check_training(self, there: dict[str, Any]) -> None:
-        here = self._training
+        here = dict(self._training)
+        if here["local_steps"] == "auto" and there["local_steps"] is not None:
+            here["local_steps"] = there["local_steps"]  # decided once
         for name in {**there, **here}:
             if there.get(name) != here.get(name):
                 raise ValueError(

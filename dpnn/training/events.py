@@ -60,11 +60,16 @@ class EngineChosen(Event):
 
 @dataclass(frozen=True)
 class StepDone(Event):
-    """Step `step` (from 1) of `steps` in epoch `epoch` (from 1)."""
+    """Step `step` (from 1) of `steps` in epoch `epoch` (from 1); with local steps the last of a
+    round.
+
+    taken  how many steps it stands for
+    """
 
     epoch: int
     step: int
     steps: int
+    taken: int = 1
 
     @property
     def loss(self) -> float:

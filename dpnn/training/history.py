@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from math import isfinite
+from math import ceil, isfinite
 from statistics import median
 from typing import Any, NamedTuple
 
 from dpnn.engines.protocol import Costs
 from dpnn.training import tables
+
+SHARE = 0.1  # of a round's time that its exchange should take
 
 
 class Choice(NamedTuple):
@@ -23,17 +25,20 @@ class Choice(NamedTuple):
 class History(dict[str, list[Any]]):
     """{"epoch", "loss", "accuracy", "val_loss", …, "seconds", "costs", "engine"}: lists by epoch.
 
-    An entry of "costs" is the ledger of that epoch, milliseconds per step: send, compute, wait,
-    sum, update, rest; bytes per step; the slowest shard and its host.
+    An entry of "costs" is the ledger of that epoch, milliseconds per step, or per round of local
+    steps: send, compute, wait, sum, update, rest; bytes of one; how many exchanges there were; the
+    slowest shard and its host.
 
     kept_epoch  the best epoch, where `patience` has looked for it
     engines     which engine took over when, and why
+    local_steps how many a round has, as told or as found by "auto"; None where steps are common
     """
 
     def __init__(self, figures: dict[str, list[Any]] | None = None) -> None:
         super().__init__(figures or {})
         self.kept_epoch: int | None = None
         self.engines: list[Choice] = []
+        self.local_steps: int | None = None
 
     def append(self, row: dict[str, Any]) -> None:
         """One epoch's figures; a key that is new is filled with None for the epochs before."""
@@ -105,22 +110,38 @@ def ledger(costs: Costs, update: float, wall: float) -> dict[str, Any]:
     row: dict[str, Any] = {
         k: round(1e3 * v / steps, 4) for k, v in (*parts.items(), ("rest", rest))
     }
-    row["bytes"] = costs.bytes // steps
+    row["bytes"], row["exchanges"] = costs.bytes // steps, costs.steps
     if costs.seconds:
         slowest = max(costs.seconds, key=lambda shard: costs.seconds[shard])
         row["slowest_shard"], row["slowest_host"] = slowest, costs.hosts.get(slowest, "")
     return row
 
 
-def advice(row: dict[str, Any]) -> str | None:
-    """One sentence where the exchange outweighs the arithmetic, else None."""
+def enough(exchange: float, arithmetic: float) -> int:
+    """How many steps, each so long, make a round in which the exchange is a tenth."""
+    if arithmetic <= 0:
+        return 1
+    return max(1, ceil(round((1 / SHARE - 1) * exchange / arithmetic, 6)))
+
+
+def advice(row: dict[str, Any], local_steps: int | None = None) -> str | None:
+    """One sentence where the exchange outweighs the arithmetic, else None.
+
+    local_steps  of a round, where the ledger is of rounds
+    """
     exchange = row["send"] + row["sum"] + row["rest"]
     step = exchange + row["compute"] + row["wait"] + row["update"]
     if step <= 0:
         return None
     if exchange > 0.5 * step:
         share = round(100 * exchange / step)
-        return f"exchange is {share} % of a step: a larger batch would use the machines better"
+        count = enough(exchange, (row["compute"] + row["wait"]) / (local_steps or 1))
+        if local_steps is not None:
+            return f"exchange is {share} % of a round: local_steps={count} would make it 10 %"
+        return (
+            f"exchange is {share} % of a step: a larger batch or local_steps={count} would use the "
+            "machines better"
+        )
     if row["wait"] > 0.3 * step:
         share, shard = round(100 * row["wait"] / step), row.get("slowest_shard")
         return f"waiting for shard {shard} is {share} % of a step: its host is slow or overloaded"

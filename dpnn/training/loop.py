@@ -1,11 +1,12 @@
 """One fit: epochs of steps, and events. All else that happens around a step is done by watchers.
 
-train   weights -> sums -> update, `steps` times an epoch
+train   weights -> sums -> update, `steps` times an epoch, or once a round of local steps
 after   events: the watchers evaluate, write down, judge, save, and tell
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,19 +15,21 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.data.dataset import Dataset
+from dpnn.data.saying import say
 from dpnn.engines.protocol import Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.nn.more import normalization
 from dpnn.nn.more.metrics import Measures
 from dpnn.nn.more.tail import Tail
 from dpnn.spark.waiting import Waiting
+from dpnn.training import rounds
 from dpnn.training.checkpoints import Checkpoint
 from dpnn.training.events import EngineChosen, EpochDone, FitEnded, FitStarted, StepDone, Watchers
 from dpnn.training.history import Choice
 from dpnn.training.passes import check_passes, check_weights
 from dpnn.training.runner import Runner
 from dpnn.training.state import State
-from dpnn.training.update import Update
+from dpnn.training.update import update
 from dpnn.training.watchers.evaluation import Evaluation
 from dpnn.training.watchers.ledger import Ledger
 from dpnn.training.watchers.patience import Patience
@@ -45,6 +48,9 @@ class Fit:
     ) -> None:
         self.trainer, self.network, self.data = trainer, network, data
         self.rows = data.rows["train"]
+        batch = self.rows if trainer.optimizer.full_batch else trainer.batch_size
+        self.steps = max(1, ceil(self.rows / batch))
+        optimizer = trainer.optimizer.bind(self.steps)
         program = Program(
             trainer.model,
             network.input_shape,
@@ -53,13 +59,10 @@ class Fit:
             micro_batch=trainer.micro_batch,
             device=trainer.device,
             metrics=None if trainer.metrics is None else tuple(trainer.metrics),
+            optimizer=None if trainer.local_steps is None else optimizer,
+            clip_norm=trainer.clip_norm,
         )
-        batch = self.rows if trainer.optimizer.full_batch else trainer.batch_size
-        self.steps = max(1, ceil(self.rows / batch))
-        optimizer = trainer.optimizer.bind(self.steps)
-        self.update = Update(
-            network.layout, optimizer, clip_norm=trainer.clip_norm, ema=trainer.ema
-        )
+        self.update = update(trainer, network.layout, optimizer)
         rows = data.rows_of_shards
         check_passes(network, rows, self.steps, batch, trainer.micro_batch)
         self.measures = Measures.of_steps(trainer.loss, network.output_shape)
@@ -108,7 +111,7 @@ class Fit:
         """Those of the fit, in the order in which each needs what those before have done."""
         trainer = self.trainer
         watchers: list[Any] = [
-            Evaluation(self.runner, self.held, trainer.optimizer),
+            Evaluation(self.runner, self.held, self.update),
             Ledger(self.runner),
             Patience(trainer.patience, self.monitor),
         ]
@@ -132,6 +135,8 @@ class Fit:
         self._choose(*at)
         if at == (0, 0):
             self._moments()
+        if trainer.local_steps is not None:
+            self._settle()
 
     def _epoch(self, epoch: int) -> None:
         """The steps that are left of an epoch; all but its figures is left open by a stop."""
@@ -141,11 +146,12 @@ class Fit:
             self._choose(state.epoch, state.step)
         start = perf_counter()
         while state.step < steps:
-            tail = self._train(epoch, state.step)
+            plan = self._plan(epoch, state.step)
+            tail = self._train(plan, epoch, state.step)
             state.tail = tail if state.tail is None else state.tail + tail
-            state.step += 1
+            state.step += plan.local
             if listened:
-                self.watchers(StepDone(state, epoch, state.step, steps))
+                self.watchers(StepDone(state, epoch, state.step, steps, plan.local))
                 if state.stopped is not None and state.step < steps:
                     return
         seconds = perf_counter() - start
@@ -156,10 +162,18 @@ class Fit:
         rows = round(self.rows * (steps - first) / steps)
         self.watchers(EpochDone(state, epoch, figures, rows, seconds))
 
-    def _train(self, epoch: int, step: int) -> np.ndarray:
+    def _plan(self, epoch: int, step: int) -> Plan:
+        """What comes next: a step, or a round that begins with it."""
+        if self.trainer.optimizer.full_batch:  # a search meets the same Dropout masks again
+            return Plan(Kind.TRAIN)
+        plan, most = Plan(Kind.TRAIN, epoch, step, self.steps), self.state.history.local_steps
+        if most is None:
+            return plan
+        count, scale = min(most, self.steps - step), self.state.inner["scale"]
+        return plan._replace(kind=Kind.ROUND, local=count, scale=scale)
+
+    def _train(self, plan: Plan, epoch: int, step: int) -> np.ndarray:
         """One update; returns the sums of loss and metrics that go with it."""
-        full = self.trainer.optimizer.full_batch  # a search meets the same Dropout masks again
-        plan = Plan(Kind.TRAIN) if full else Plan(Kind.TRAIN, epoch, step, self.steps)
 
         def compute(trial: bool) -> Sums:
             asked = plan._replace(trial=1) if trial else plan
@@ -168,7 +182,7 @@ class Fit:
             return sums
 
         start, before = perf_counter(), self.runner.seconds
-        found = self.update(self.state, compute)
+        found = self.update(self.state, compute, plan.local)
         self.runner.updating += perf_counter() - start - (self.runner.seconds - before)
         return found.tail
 
@@ -182,6 +196,19 @@ class Fit:
         if state.average is not None:  # begins where the training does
             state.average[...] = state.weights
 
+    def _settle(self) -> None:
+        """How many steps a round has: as told, as before, or as many as the exchange asks for."""
+        asked, state = self.trainer.local_steps, self.state
+        plan = Plan(Kind.ROUND, 1, 0, self.steps)
+        if isinstance(asked, int):
+            state.history.local_steps = asked
+        elif state.history.local_steps is None:
+            state.history.local_steps, why = rounds.probe(self.runner, state.weights, plan)
+            if self.trainer.progress is not False:
+                say(why)
+        each = ceil(self.steps / state.history.local_steps)
+        self.update = replace(self.update, optimizer=self.update.optimizer.bind(each))
+
     def _changed(self, plan: Plan) -> None:
         self._choose(max(plan.epoch - 1, 0), plan.step)
 
@@ -194,6 +221,7 @@ class Fit:
     def _training(self) -> dict[str, Any]:
         """What must be equal for a checkpoint to be this training's."""
         trainer = self.trainer
+        outer = trainer.outer or rounds.OUTER
         names = ("seed", "batch_size", "micro_batch", "ema", "clip_norm")
         return {
             **{name: nn.to_spec(getattr(trainer, name)) for name in ("model", "loss", "optimizer")},
@@ -201,4 +229,6 @@ class Fit:
             "input_shape": self.network.input_shape,
             "rows": self.data.rows_of_shards,
             "data": self.data.checksum,
+            "local_steps": trainer.local_steps,
+            "outer": None if trainer.local_steps is None else nn.to_spec(outer),
         }

@@ -23,10 +23,11 @@ class Best(NamedTuple):
 
 @dataclass
 class State:
-    """The truth, held by the driver alone. The next step hangs on it, the data and the settings.
+    """The truth, held by the driver alone. The next step depends on it, the data and the settings.
 
     weights    (size,) float32
-    optimizer  what the optimizer keeps between steps
+    optimizer  what the optimizer keeps between steps; of local steps the outer one
+    inner      what the schedule of local steps has made of the losses that it has heard
     average    (size,) the exponential moving average of the weights, or None
     epoch      how many are finished
     step       how many of the next epoch are done, and `tail` the sums of their loss and metrics
@@ -45,6 +46,7 @@ class State:
     stale: int = 0
     history: History = field(default_factory=History)
     stopped: str | None = None
+    inner: dict[str, Any] = field(default_factory=lambda: {"scale": 1.0})
 
     @property
     def candidate(self) -> np.ndarray:

@@ -15,6 +15,7 @@ from dpnn.nn.core.fields import is_number
 from dpnn.nn.core.spec import plain
 from dpnn.nn.more import checks, normalization
 from dpnn.spark.waiting import Waiting
+from dpnn.training import rounds
 from dpnn.training.checks import blurred, check_labels, unseen_classes
 from dpnn.training.events import handlers
 from dpnn.training.loop import Fit
@@ -26,10 +27,15 @@ ENGINES = get_args(EngineName)
 
 @dataclass
 class Trainer:
-    """Synchronous data-parallel training of `model`.
+    """Data-parallel training of `model`: synchronous, or in rounds of local steps.
 
     batch_size   rows of one step, over all shards; nn.LBFGS always takes all rows, so that an
                  epoch is one iteration
+    local_steps  so many steps each shard takes on its own rows, with `optimizer`, between two
+                 exchanges; "auto" takes as many as make the exchange a tenth of the time. The
+                 result depends on it and on num_shards: see docs/local-steps.md
+    outer        the optimizer that moves the weights once a round, by the mean of the shards'
+                 moves (default: nn.SGD(0.7, momentum=0.9, nesterov=True))
     engine       "auto", "local", "job", "resident" or "frames": the same weights, bit for bit
     clip_norm    the largest global norm of a step's mean gradient
     micro_batch  the most rows of one pass on a shard; larger steps add up several passes
@@ -64,6 +70,8 @@ class Trainer:
     monitor: str | None = None
     checkpoints: str | None = None
     checkpoint_steps: int | None = None
+    local_steps: int | str | None = None
+    outer: nn.Optimizer | None = None
     callbacks: Sequence[Any] = ()
     device: str = "cpu"
     progress: bool | None = None
@@ -94,6 +102,8 @@ class Trainer:
             raise TypeError(f"metrics must be a list of names, got {self.metrics!r}")
         for i, callback in enumerate(self.callbacks):
             handlers(callback, f"callbacks[{i}]")
+        self.local_steps = plain(self.local_steps)
+        rounds.check(self.local_steps, self.outer, self.optimizer)
         self.optimizer.check(self.clip_norm, self.ema)
         if self.engine not in ENGINES:
             known = nn.nearest(self.engine, ENGINES)

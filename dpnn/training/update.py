@@ -1,17 +1,24 @@
-"""The driver's half of a step: from sums to new weights."""
+"""The driver's half of a step, or of a round: from sums to new weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from math import inf, isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dpnn import nn
 from dpnn.engines.protocol import Sums
+from dpnn.nn.more.means import mean_gradient, mean_move
 from dpnn.nn.more.tail import Tail
+from dpnn.training.rounds import OUTER
 from dpnn.training.state import State
+
+if TYPE_CHECKING:
+    from dpnn.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,12 @@ class Update:
         average = None if self.ema is None else weights.copy()
         return State(weights, self.optimizer.init(self.layout, weights), average)
 
-    def __call__(self, state: State, compute: Callable[[bool], Sums]) -> nn.Evaluation:
+    def __call__(
+        self, state: State, compute: Callable[[bool], Sums], steps: int = 1
+    ) -> nn.Evaluation:
         """One step; compute(trial) gives the sums at the weights as they stand.
 
-        A trial that is not finite is an infinite loss.
+        A trial that is not finite is an infinite loss. steps: how many of the fit's it stands for.
         """
         trained = state.weights[: self.layout.trained]
 
@@ -41,24 +50,50 @@ class Update:
             value = tail.mean
             if trial and not (isfinite(value) and np.isfinite(sums.flat).all()):
                 return nn.Evaluation(inf, np.zeros_like(trained), sums.tail.copy())
-            return nn.Evaluation(
-                value, self._mean_gradient(state, sums.flat, tail), sums.tail.copy()
-            )
+            return nn.Evaluation(value, self._mean(state, sums.flat, tail), sums.tail.copy())
 
         found = self.optimizer.step(state.optimizer, trained, evaluate)
         if state.average is not None and self.ema is not None:
-            state.average += (1 - self.ema) * (state.weights - state.average)
+            state.average += (1 - self.ema**steps) * (state.weights - state.average)
         return found
 
-    def _mean_gradient(self, state: State, flat: np.ndarray, tail: Tail) -> np.ndarray | None:
-        """(trained,) the mean gradient, clipped, or None; moves the state that is not trained."""
-        if tail.rows:  # shards smaller than the number of steps leave some empty
-            self.layout.update_state(state.weights, flat, tail.rows)
-        weight = tail.weight
-        if weight <= 0:  # rows that all weigh nothing change nothing
-            return None
-        gradient = flat[: self.layout.trained]
-        gradient *= 1 / weight
-        if self.clip_norm is not None:
-            nn.clip_by_global_norm(gradient, self.clip_norm)
-        return gradient
+    def observe(self, state: State, loss: float) -> None:
+        """The schedules hear an epoch's loss."""
+        self.optimizer.observe(state.optimizer, loss)
+
+    def _mean(self, state: State, flat: np.ndarray, tail: Tail) -> np.ndarray | None:
+        return mean_gradient(self.layout, state.weights, flat, tail, self.clip_norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundUpdate(Update):
+    """moves / weight_sum -> outer optimizer, which takes the mean move for a gradient.
+
+    The shards' own steps were clipped and had each parameter's factor of the learning rate: the
+    outer optimizer, `optimizer` here, treats all parameters alike.
+
+    inner   the optimizer of the shards' own steps
+    """
+
+    inner: nn.Optimizer
+
+    def start(self, weights: np.ndarray) -> State:
+        state = super().start(weights)
+        alike = copy(self.layout)
+        alike.entries = [entry._replace(rate=1.0) for entry in alike.entries]
+        state.optimizer = self.optimizer.init(alike, weights)
+        return state
+
+    def observe(self, state: State, loss: float) -> None:
+        super().observe(state, loss)
+        self.inner.observe(state.inner, loss)
+
+    def _mean(self, state: State, flat: np.ndarray, tail: Tail) -> np.ndarray | None:
+        return mean_move(self.layout, state.weights, flat, tail)
+
+
+def update(trainer: Trainer, layout: nn.Layout, optimizer: nn.Optimizer) -> Update:
+    """That of a trainer's steps, or rounds."""
+    if trainer.local_steps is None:
+        return Update(layout, optimizer, trainer.clip_norm, trainer.ema)
+    return RoundUpdate(layout, trainer.outer or OUTER, ema=trainer.ema, inner=optimizer)

@@ -218,6 +218,7 @@ def test_names_in_the_spark_ui(opened, spark_context, job_listing):
         for key in ("spark.jobGroup.id", "spark.job.description"):
             spark_context.setLocalProperty(key, None)
     assert describe(Plan(Kind.EVALUATE, 2)) == "dpnn epoch 2 validation"
+    assert describe(Plan(Kind.ROUND, 2, 16, 118, local=8)) == "dpnn epoch 2 steps 17 to 24/118"
 
 
 def test_costs(opened):

@@ -23,7 +23,7 @@ from dpnn.spark.classic import ClassicSession
 
 ROWS = 1003
 MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
-PROGRAM = Program(MODEL, (5,), nn.SoftmaxCrossEntropy(), seed=3)
+PROGRAM = Program(MODEL, (5,), nn.SoftmaxCrossEntropy(), seed=3, optimizer=nn.Adam(0.01))
 STEPS = 50
 
 
@@ -35,8 +35,11 @@ def shards(spark, num_shards, rows=ROWS):
     return ingest(df, "x", "y", num_shards=num_shards, validation=0.2)
 
 
-def train(engine, steps=STEPS, before=None):
-    """Plain gradient descent with evaluations between: what a fit asks of an engine."""
+def train(engine, steps=STEPS, before=None, local=0):
+    """Plain gradient descent with evaluations between: what a fit asks of an engine.
+
+    local: rounds of so many steps, in place of steps
+    """
     net = nn.Network(MODEL, (5,))
     weights = engine.allocate(net.layout.size)
     weights[:] = np.random.default_rng(5).standard_normal(weights.size) * 0.1
@@ -44,9 +47,12 @@ def train(engine, steps=STEPS, before=None):
     for step in range(steps):
         if before is not None:
             before(step, weights)
-        sums = engine.step(weights, Plan(Kind.TRAIN, 0, step, steps))
+        plan = Plan(Kind.TRAIN, 0, step, steps)
+        if local:
+            plan = Plan(Kind.ROUND, 1, step * local, steps * local, local=local, scale=0.5)
+        sums = engine.step(weights, plan)
         tails.append(sums.tail.tobytes())
-        weights -= 0.5 / float(sums.tail[1]) * sums.flat
+        weights += (1 if local else -0.5) / float(sums.tail[1]) * sums.flat
         if step % 4 == 3:
             tails.append(engine.step(weights, Plan(Kind.EVALUATE, 0)).tail.tobytes())
     return weights.copy(), tails
@@ -114,7 +120,8 @@ def test_nothing_is_left_and_workers_are_kept(data, job_listing):
     assert not job_listing().getActiveJobsIds()
 
 
-def test_a_killed_worker_costs_a_submission(data):
+@pytest.mark.parametrize("local", [0, 3])
+def test_a_killed_worker_costs_a_submission(data, local):
     """local[2] fails the whole job when a Python worker dies: it is sent again from the step."""
     engine = ResidentEngine(PROGRAM, data[3])
 
@@ -123,11 +130,11 @@ def test_a_killed_worker_costs_a_submission(data):
             os.kill(tasks_of_engine(engine)[step % 2], signal.SIGKILL)
 
     try:
-        weights, tails = train(engine, before=kill)
+        weights, tails = train(engine, 8, kill, local)
         assert engine._run == 3
     finally:
         engine.close()
-    expected, expected_tails = locally(data[3])
+    expected, expected_tails = locally(data[3], steps=8, local=local)
     assert np.array_equal(weights, expected)
     assert tails == expected_tails
 

@@ -132,13 +132,13 @@ def pair(key=b"k" * 32, other=b"k" * 32):
 
 def test_frames_pass():
     left, right = pair()
-    frame = wire.Frame(wire.Op.STEP, 7, (1, 2, 3, -4), b"body", 2)
+    frame = wire.Frame(wire.Op.STEP, 7, (1, 2, 3, -4, 5, 0.1), b"body", 2)
     left.send(frame)
     assert right.receive() == frame
     left.close(), right.close()
 
 
-@pytest.mark.parametrize("place", [0, 2, 41, 50, 61])
+@pytest.mark.parametrize("place", [0, 2, 57, 66, 77])
 def test_a_changed_byte_ends_the_connection(place):
     left, right = pair()
     raw = bytearray()
@@ -186,7 +186,7 @@ def test_a_frame_that_drips_in_has_its_time():
 
 def test_the_longest_frame_is_bounded():
     left, right = pair()
-    head = wire.HEADER.pack(1, 0, 1, 0, 0, 0, 0, wire.BODY_LIMIT + 1)
+    head = wire.HEADER.pack(1, 0, 1, 0, 0, 0, 0, 0, 0.0, wire.BODY_LIMIT + 1)
     left.sock.sendall(head + bytes(wire.MAC))
     with pytest.raises(ConnectionError, match="exceeds the limit"):
         right.receive()

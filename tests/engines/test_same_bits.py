@@ -25,9 +25,9 @@ def frame(spark, rows, sort=False):
     return spark.createDataFrame(table, "x array<float>, y int").coalesce(3), x, y
 
 
-def fit(engine, data, num_shards, **columns):
+def fit(engine, data, num_shards, model=MODEL, changes=None, **columns):
     trainer = Trainer(
-        MODEL,
+        model,
         loss=nn.SoftmaxCrossEntropy(),
         optimizer=nn.Adam(1e-2),
         batch_size=64,
@@ -35,6 +35,7 @@ def fit(engine, data, num_shards, **columns):
         seed=4,
         engine=engine,
         progress=False,
+        **(changes or {}),
     )
     return trainer.fit(data, num_shards=num_shards, **columns)
 
@@ -50,6 +51,23 @@ def test_engines_agree(spark_session, engines, rows, num_shards):
     local = fit("local", df, num_shards, **columns)
     arrays = fit("local", (x, y), num_shards, validation=(x, y))
     assert np.array_equal(local.model.weights, arrays.model.weights)
+    for engine in engines:
+        result = fit(engine, df, num_shards, **columns)
+        assert result.engine == engine
+        assert np.array_equal(result.model.weights, local.model.weights), engine
+        assert result.history["loss"] == local.history["loss"]
+        assert result.history["val_loss"] == local.history["val_loss"]
+
+
+@pytest.mark.connect
+@pytest.mark.parametrize(("rows", "num_shards"), [(301, 1), (301, 5), (6, 8)])
+def test_engines_agree_on_local_steps(spark_session, engines, rows, num_shards):
+    df, _, _ = frame(spark_session, rows, sort=True)
+    norm = [nn.BatchNorm()] if rows > num_shards else []
+    model = nn.Sequential(nn.Dense(24), *norm, nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
+    changes = {"local_steps": 3, "clip_norm": 0.1, "ema": 0.9}
+    columns = {"inputs": "x", "label": "y", "validation": df, "model": model, "changes": changes}
+    local = fit("local", df, num_shards, **columns)
     for engine in engines:
         result = fit(engine, df, num_shards, **columns)
         assert result.engine == engine

@@ -70,6 +70,14 @@ def test_a_wrong_param_hears_the_right_one():
         MultilayerPerceptronClassifier().setParams(layer=[2, 2])
 
 
+def test_local_steps_are_the_trainers(table):
+    told = classifier(localSteps=4, maxIter=2)
+    assert told.getLocalSteps() == 4
+    with told._read(table) as data:
+        assert told._settings(data)["local_steps"] == 4
+        assert "local_steps" not in classifier()._settings(data)
+
+
 def test_raw_columns_and_labels_of_strings(table, model):
     assert model.labels == ["no", "yes"]
     assert (model.numClasses, model.numFeatures) == (2, 3)

@@ -87,6 +87,15 @@ def test_a_schedule_is_the_optimizers_learning_rate(run_file):
     assert optimizer == nn.SGD(nn.CosineDecay(0.2, 100), momentum=0.9)
 
 
+def test_local_steps_and_the_outer_optimizer(run_file):
+    text = GOOD + 'local_steps = 16\nouter = {type = "SGD", learning_rate = 0.5}\n'
+    trainer = read_run(run_file(text)).trainer()
+    assert (trainer.local_steps, trainer.outer) == (16, nn.SGD(0.5))
+    assert read_run(run_file(), ["training.local_steps=auto"]).trainer().local_steps == "auto"
+    with pytest.raises(ConfigError, match=r"training in .* from 1 or 'auto', got 'of'"):
+        read_run(run_file(), ["training.local_steps=of"])
+
+
 def test_checkpoints_go_to_the_trainer(run_file):
     run = read_run(run_file(GOOD + '[output]\ncheckpoints = "c"\n'))
     assert run.trainer().checkpoints == "c"

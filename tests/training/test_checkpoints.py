@@ -126,7 +126,7 @@ def test_numbers_of_another_meaning_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "FORMAT", 1)
     fit(tmp_path, 1)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"format = 1, this one has 4: delete it, or name another"):
+    with pytest.raises(ValueError, match=r"format = 1, this one has 5: delete it, or name another"):
         fit(tmp_path, 2)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dpnn.engines.protocol import Costs
-from dpnn.training.history import History, advice, ledger
+from dpnn.training.history import History, advice, enough, ledger
 
 
 def test_rows_stay_in_step():
@@ -27,7 +27,7 @@ def test_ledger_adds_up_to_the_wall():
     row = ledger(costs(send=0.01, compute=0.2, wait=0.05, sum=0.02), update=0.03, wall=0.35)
     parts = ("send", "compute", "wait", "sum", "update", "rest")
     assert sum(row[part] for part in parts) == pytest.approx(35.0)  # ms a step
-    assert row["bytes"] == 100
+    assert (row["bytes"], row["exchanges"]) == (100, 10)
     assert (row["slowest_shard"], row["slowest_host"]) == (3, "b")
 
 
@@ -35,9 +35,17 @@ def test_advice_where_exchange_or_waiting_outweighs():
     busy = ledger(costs(compute=1.0), update=0.1, wall=1.2)
     assert advice(busy) is None
     chatty = ledger(costs(compute=0.1, send=0.1), update=0.0, wall=1.0)
-    assert advice(chatty).startswith("exchange is 90 % of a step: a larger batch would")
+    said = "exchange is 90 % of a step: a larger batch or local_steps=81 would use the machines"
+    assert advice(chatty).startswith(said)
+    assert advice(chatty, 4) == "exchange is 90 % of a round: local_steps=324 would make it 10 %"
     lame = ledger(costs(compute=0.5, wait=0.5), update=0.0, wall=1.0)
     assert advice(lame).startswith("waiting for shard 3 is 50 % of a step")
+
+
+def test_enough_steps_make_the_exchange_a_tenth():
+    assert enough(exchange=0.004, arithmetic=0.004) == 9
+    assert enough(exchange=0.0, arithmetic=0.004) == 1
+    assert enough(exchange=0.06, arithmetic=0.004) == 135
 
 
 def test_plot_draws_every_metric(tmp_path):

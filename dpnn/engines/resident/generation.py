@@ -14,7 +14,6 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
@@ -114,8 +113,8 @@ class Generation:
                 self._send(self._followers[seat], Op.STEP, plan)
                 return False
             if frame.op == Op.FAILED:
-                line, trace = json.loads(frame.body)
-                failures[frame.numbers[0]] = str(line), str(trace)
+                shard, line, trace = json.loads(frame.body)
+                failures[int(shard)] = str(line), str(trace)
                 return True
             rows, k = self._tails.counts[seat.place], seat.tails[plan.kind]
             numbers = np.frombuffer(frame.body)
@@ -169,9 +168,10 @@ class Generation:
         costs.sum += adding
         costs.bytes += 4 * self.size * self._vectors + frames
 
-    def _send(self, seats: Iterable[Seat], op: Op, plan: Any = (0, 0, 0, 0, 0)) -> None:
-        kind, *numbers = plan
-        frame = Frame(op, self.number, tuple(numbers), kind=int(kind))
+    def _send(self, seats: Iterable[Seat], op: Op, plan: Plan | None = None) -> None:
+        frame = Frame(op, self.number)
+        if plan is not None:
+            frame = Frame(op, self.number, plan[1:], kind=plan.kind)
         for seat in seats:
             self.roster.send(seat, frame)
 

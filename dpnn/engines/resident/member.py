@@ -196,8 +196,8 @@ class Member:
             if not isinstance(error, ShardError):
                 line = f"shard {shard}: {type(error).__name__}: {' '.join(line.split())}"
                 trace = traceback.format_exc()
-            said = json.dumps([line[:20_000], trace[-20_000:]]).encode()
-            return Frame(Op.FAILED, frame.generation, (shard, 0, 0, 0), said)
+            said = json.dumps([shard, line[:20_000], trace[-20_000:]]).encode()
+            return Frame(Op.FAILED, frame.generation, body=said)
         body = tails[list(runs.nodes.values())].tobytes() + np.array(seconds).tobytes()
         return Frame(Op.DONE, frame.generation, body=body)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from dpnn.engines.protocol import Costs, EngineUnavailable, Plan, ShardError, Sums
+from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, ShardError, Sums
 from dpnn.engines.resident.arena import Arena
 from dpnn.engines.resident.formation import form
 from dpnn.engines.resident.generation import Generation
@@ -24,7 +24,7 @@ class Root:
     """One fit's exchange. `num_shards` of all tasks together.
 
     patience  seconds that a task may stay silent; twenty times the longest answer so far if
-              that is more, and ten times as long for whole passes
+              that is more, and ten times as long for whole passes and rounds
     fan_in    hosts that send to the driver, and to each leader
     """
 
@@ -84,7 +84,7 @@ class Root:
     def _limit(self, plan: Plan) -> float:
         """Seconds within which a task must answer."""
         patience = max(self._patience, 20 * self._slowest)
-        return patience if plan.kind.gradient else 10 * patience
+        return patience if plan.kind == Kind.TRAIN else 10 * patience
 
     def _form(self, patience: float) -> Generation:
         assert self._weights is not None

@@ -1,6 +1,6 @@
 """Control frames: what driver and tasks say to each other, and how it is authenticated.
 
-    header   op u8, set u8, generation u32, four i64, body length u32      little endian
+    header   op u8, kind u8, generation u32, five i64, f64, body length u32     little endian
     mac      16 bytes: HMAC-SHA256(session key, side, sequence number, header, body)
     body     bounded; JSON, float64 sums or an error line, as the op says
 
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-HEADER = struct.Struct("<BBIqqqqI")
+HEADER = struct.Struct("<BBIqqqqqdI")
 _COUNTED = struct.Struct("<BQ")
 MAC = 16
 BODY_LIMIT = 1 << 24
@@ -37,7 +37,7 @@ class Op(IntEnum):
     READY = 16  # PREPARE or JOIN is done
     WEIGHTS = 17  # leader: the weights are in this host's memory
     DONE = 18  # STEP, REDUCE or GATHER is done; for STEP the body is sums and seconds
-    FAILED = 19  # the computation failed; numbers = (shard or -1, …), the body is line and trace
+    FAILED = 19  # the computation failed; the body is shard (or -1), line and trace
     BROKEN = 20  # a link to another task broke
     UNSHARED = 21  # the shared memory can't be opened from here
 
@@ -47,7 +47,7 @@ class Frame(NamedTuple):
 
     op: int
     generation: int = 0
-    numbers: tuple[int, int, int, int] = (0, 0, 0, 0)
+    numbers: tuple[int, int, int, int, int, float] = (0, 0, 0, 0, 0, 0.0)  # a plan's
     body: bytes = b""
     kind: int = 0  # the plan's Kind
 
@@ -86,7 +86,7 @@ class Channel:
             look_out(self._readable, spin)
         raw = read_exactly(self.sock, HEADER.size + MAC, self._timeout)
         head, mac = raw[: HEADER.size], raw[HEADER.size :]
-        op, kind, generation, a, b, c, d, length = HEADER.unpack(head)
+        op, kind, generation, *numbers, length = HEADER.unpack(head)
         if length > self.body_limit:
             raise ConnectionError(f"a frame of {length} bytes exceeds the limit, {self.body_limit}")
         body = read_exactly(self.sock, length, self._timeout) if length else b""
@@ -94,7 +94,7 @@ class Channel:
             raise ConnectionError("a frame with a wrong signature")
         self._received += 1
         self.bytes += len(raw) + length
-        return Frame(op, generation, (a, b, c, d), body, kind)
+        return Frame(op, generation, tuple(numbers), body, kind)
 
     def close(self) -> None:
         self.sock.close()

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dpnn import nn
 from dpnn.engines.protocol import Kind, Plan
 from dpnn.nn.more.metrics import Measures
 from dpnn.nn.more.tail import Tail
 from dpnn.training.events import EpochDone
 from dpnn.training.runner import Runner
 from dpnn.training.state import State
+from dpnn.training.update import Update
 
 
 class Evaluation:
-    """Adds "val_loss", … by the averaged weights where there are any; the schedule hears the loss.
+    """Adds "val_loss", … by the averaged weights where there are any; schedules hear the loss.
 
     held: what is measured of the validation rows; None where there are none.
     """
 
-    def __init__(self, runner: Runner, held: Measures | None, optimizer: nn.Optimizer) -> None:
-        self._runner, self._held, self._optimizer = runner, held, optimizer
+    def __init__(self, runner: Runner, held: Measures | None, update: Update) -> None:
+        self._runner, self._held, self._update = runner, held, update
 
     def on_epoch(self, event: EpochDone) -> None:
         figures = event.figures
@@ -27,7 +27,7 @@ class Evaluation:
             found = self._held.figures(tail, "validation")
             figures.update({f"val_{name}": value for name, value in found.items()})
         loss = figures.get("val_loss", figures["loss"])
-        self._optimizer.observe(event.state.optimizer, loss)
+        self._update.observe(event.state, loss)
 
     def _evaluate(self, state: State, epoch: int) -> Tail:
         plan = Plan(Kind.EVALUATE, epoch)

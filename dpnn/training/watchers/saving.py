@@ -8,14 +8,17 @@ from dpnn.training.events import EpochDone, FitEnded, StepDone
 
 
 class Saving:
-    """every: also after so many steps, counted over the whole fit."""
+    """every: also after so many steps, counted over the whole fit, or the round that has the last
+    of them.
+    """
 
     def __init__(self, checkpoint: Checkpoint, layout: nn.Layout, every: int | None) -> None:
         self._checkpoint, self._layout, self._every = checkpoint, layout, every
 
     def on_step(self, event: StepDone) -> None:
         done = (event.epoch - 1) * event.steps + event.step
-        if self._every is not None and done % self._every == 0 and event.step < event.steps:
+        due = self._every and done // self._every > (done - event.taken) // self._every
+        if due and event.step < event.steps:
             event.state.check_finite(self._layout)
             self._checkpoint.save(event.state)
 
