@@ -1,7 +1,8 @@
 """What the training loop knows of an engine, and the words that they exchange.
 
-An engine holds shards and computes sums over them. It knows nothing of optimizers, epochs' ends
-or files; the loop knows nothing of threads, Spark or sockets.
+An engine holds shards and computes sums over them. It knows nothing of epochs' ends or files, and
+leaves optimizers to the loop, and to the worker of a shard that takes steps of its own; the loop
+knows nothing of threads, Spark or sockets.
 """
 
 from __future__ import annotations

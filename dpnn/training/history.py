@@ -26,8 +26,8 @@ class History(dict[str, list[Any]]):
     """{"epoch", "loss", "accuracy", "val_loss", …, "seconds", "costs", "engine"}: lists by epoch.
 
     An entry of "costs" is the ledger of that epoch, milliseconds per step, or per round of local
-    steps: send, compute, wait, sum, update, rest; bytes of one; how many exchanges there were; the
-    slowest shard and its host.
+    steps: send, compute, wait, sum, update, rest; bytes of one; how many exchanges there were, and
+    how many local steps a round has; the slowest shard and its host.
 
     kept_epoch  the best epoch, where `patience` has looked for it
     engines     which engine took over when, and why
@@ -96,8 +96,12 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def ledger(costs: Costs, update: float, wall: float) -> dict[str, Any]:
-    """Milliseconds per step of an epoch whose steps took `wall` seconds, `update` on the driver."""
+def ledger(
+    costs: Costs, update: float, wall: float, local_steps: int | None = None
+) -> dict[str, Any]:
+    """Milliseconds per step of an epoch whose steps took `wall` seconds, `update` on the driver;
+    per round, where that has `local_steps`.
+    """
     steps = max(costs.steps, 1)
     parts = {
         "send": costs.send,
@@ -111,6 +115,8 @@ def ledger(costs: Costs, update: float, wall: float) -> dict[str, Any]:
         k: round(1e3 * v / steps, 4) for k, v in (*parts.items(), ("rest", rest))
     }
     row["bytes"], row["exchanges"] = costs.bytes // steps, costs.steps
+    if local_steps is not None:
+        row["local_steps"] = local_steps
     if costs.seconds:
         slowest = max(costs.seconds, key=lambda shard: costs.seconds[shard])
         row["slowest_shard"], row["slowest_host"] = slowest, costs.hosts.get(slowest, "")
@@ -124,19 +130,16 @@ def enough(exchange: float, arithmetic: float) -> int:
     return max(1, ceil(round((1 / SHARE - 1) * exchange / arithmetic, 6)))
 
 
-def advice(row: dict[str, Any], local_steps: int | None = None) -> str | None:
-    """One sentence where the exchange outweighs the arithmetic, else None.
-
-    local_steps  of a round, where the ledger is of rounds
-    """
+def advice(row: dict[str, Any]) -> str | None:
+    """One sentence where the exchange outweighs the arithmetic, else None."""
     exchange = row["send"] + row["sum"] + row["rest"]
     step = exchange + row["compute"] + row["wait"] + row["update"]
     if step <= 0:
         return None
     if exchange > 0.5 * step:
         share = round(100 * exchange / step)
-        count = enough(exchange, (row["compute"] + row["wait"]) / (local_steps or 1))
-        if local_steps is not None:
+        count = enough(exchange, (row["compute"] + row["wait"]) / row.get("local_steps", 1))
+        if "local_steps" in row:
             return f"exchange is {share} % of a round: local_steps={count} would make it 10 %"
         return (
             f"exchange is {share} % of a step: a larger batch or local_steps={count} would use the "

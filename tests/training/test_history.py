@@ -37,7 +37,8 @@ def test_advice_where_exchange_or_waiting_outweighs():
     chatty = ledger(costs(compute=0.1, send=0.1), update=0.0, wall=1.0)
     said = "exchange is 90 % of a step: a larger batch or local_steps=81 would use the machines"
     assert advice(chatty).startswith(said)
-    assert advice(chatty, 4) == "exchange is 90 % of a round: local_steps=324 would make it 10 %"
+    chatty = ledger(costs(compute=0.1, send=0.1), update=0.0, wall=1.0, local_steps=4)
+    assert advice(chatty) == "exchange is 90 % of a round: local_steps=324 would make it 10 %"
     lame = ledger(costs(compute=0.5, wait=0.5), update=0.0, wall=1.0)
     assert advice(lame).startswith("waiting for shard 3 is 50 % of a step")
 

@@ -100,6 +100,8 @@ def test_events_come_once_a_round():
     ends = [(4, 4), (8, 4), (10, 2)]
     assert steps == [(epoch, step, 10, taken) for epoch in (1, 2) for step, taken in ends]
     assert result.history.local_steps == 4
+    told = [(row["exchanges"], row["local_steps"]) for row in result.history["costs"]]
+    assert told == [(3, 4), (3, 4)]
 
 
 class StopAt:

@@ -14,8 +14,9 @@ class Ledger:
         self._runner = runner
 
     def on_epoch(self, event: EpochDone) -> None:
-        runner, figures = self._runner, event.figures
+        runner, figures, history = self._runner, event.figures, event.state.history
         figures["seconds"] = round(event.seconds, 4)
-        figures["costs"] = ledger(runner.costs, runner.updating, event.seconds)
+        told = (runner.costs, runner.updating, event.seconds)
+        figures["costs"] = ledger(*told, history.local_steps)
         figures["engine"] = runner.engine
-        event.state.history.append(figures)
+        history.append(figures)

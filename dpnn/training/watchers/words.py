@@ -86,7 +86,7 @@ def closing(event: FitEnded) -> list[str]:
         lines.append(f"kept are the weights of epoch {best.epoch}: {best.monitor} {best.value:.4g}")
     costs = [row for row in state.history.get("costs", []) if row]
     spread = costs and state.history["engine"][-1] != "local"
-    if spread and (hint := advice(overall(costs), state.history.local_steps)):
+    if spread and (hint := advice(overall(costs))):
         lines.append(hint)
     return lines
 
