@@ -63,10 +63,13 @@ class Facts:
 
     @classmethod
     def of(cls, dataset: Dataset, task: Task | None = None, outputs: int | None = None) -> Facts:
-        """Those of a dataset of raw columns. A label of text tells its task and its classes; one of
-        numbers is one of values, unless `task` says that they are class numbers.
+        """Those of a dataset of raw columns, or of one input "numbers" that is taken as it is. A
+        label of text tells its task and its classes; one of numbers is one of values, unless
+        `task` says that they are class numbers.
         """
-        encoders = dataset.encoders
+        encoders, shape = dataset.encoders, dataset.input_shape
+        if encoders is None and isinstance(shape, dict) and list(shape) == ["numbers"]:
+            return _plain(dataset, shape["numbers"][0], task or "values", outputs or 1)
         if encoders is None:
             raise ValueError("a recipe needs raw columns: give the Dataset inputs=dpnn.columns(…)")
         classes = len(encoders.classes)
@@ -90,6 +93,20 @@ class Facts:
     def batch_size(self) -> int:
         """256 rows, and more of larger tables: cores are used better, and steps are enough."""
         return 256 if self.rows <= 20_000 else 512 if self.rows <= 100_000 else 1024
+
+
+def _plain(dataset: Dataset, width: int, task: Task, outputs: int) -> Facts:
+    """Without encoders. A label's ends stand for its deviation."""
+    low, high, _ = dataset.labels("train") or (0.0, 1.0, None)
+    center, scale = (0.0, 1.0) if task != "values" else ((low + high) / 2, (high - low) / 4 or 1.0)
+    return Facts(
+        dataset.rows["train"],
+        numbers=width,
+        task=task,
+        outputs=outputs,
+        center=center,
+        scale=scale,
+    )
 
 
 def tabm(

@@ -7,6 +7,7 @@ for the weight. Executor; needs NumPy and pyarrow.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from dpnn.data.dtypes import kept
 from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoders.raw import MISSING, hashed, read
 from dpnn.data.encoders.wishes import Wishes
+from dpnn.data.sparse import WIDE, Sparse
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ class Notes:
 
 def decode(
     batch: pa.RecordBatch, spec: Spec, notes: Notes | None = None
-) -> tuple[dict[str, np.ndarray], list[Problem]]:
+) -> tuple[dict[str, Any], list[Problem]]:
     """The arrays of one batch, or the problems that kept it from having them; fills `notes`."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     problems: list[Problem] = []
     columns = iter(batch.columns)
     notes = Notes() if notes is None else notes
@@ -105,12 +107,15 @@ def decode(
             elif spec.encoders is not None:
                 arrays["y"] = spec.encoders.encode_label(arrays["y"])
             continue
-        pieces = []
+        pieces: list[Any] = []
         for column in part.columns:
             values, found = _column(next(columns), column)
-            if not found and values is not None:
+            if isinstance(values, Sparse):
+                pieces.append(values.with_values(kept(part.name, values.values)))
+                found += checks.check_values(pieces[-1].values[:, None], column.where)
+            elif values is not None:
                 pieces.append(kept(part.name, values))
-                found = checks.check_values(pieces[-1], column.where)
+                found += checks.check_values(pieces[-1], column.where)
             problems += found
         if not problems:
             arrays[part.name] = _joined(pieces, part.stacked)
@@ -124,8 +129,10 @@ def decode(
     return arrays, problems
 
 
-def _column(array: pa.Array, column: Column) -> tuple[np.ndarray | None, list[Problem]]:
+def _column(array: pa.Array, column: Column) -> tuple[Any, list[Problem]]:
     """(n, …) of one Arrow column; nulls anywhere and unequal lengths are problems."""
+    if isinstance(array, pa.StructArray):
+        return _vectors(array, column)
     shape: list[int] = [len(array)]
     while isinstance(array, (pa.ListArray, pa.LargeListArray)):
         if array.null_count:
@@ -155,6 +162,29 @@ def _column(array: pa.Array, column: Column) -> tuple[np.ndarray | None, list[Pr
     return values.reshape(shape), []
 
 
+def _vectors(array: pa.StructArray, column: Column) -> tuple[Any, list[Problem]]:
+    """(n, width) of Spark's vectors; `Sparse` where nearly all numbers are 0."""
+    if array.null_count:
+        return None, [Problem("null", column.where[0], array.null_count)]
+    values, is_dense = array.field("values"), array.field("type").to_numpy() == 1
+    counts = np.diff(values.offsets.to_numpy())
+    sizes = array.field("size").fill_null(0).to_numpy(zero_copy_only=False)
+    lengths = np.where(is_dense, counts, sizes)
+    if len(lengths) and (lengths != lengths[0]).any():
+        return None, [_ragged(lengths, column)]
+    width = int(lengths[0]) if len(lengths) else 0
+    numbers = values.flatten().to_numpy(zero_copy_only=False)
+    if is_dense.all():
+        made = numbers.reshape(len(array), width)
+        found = Sparse.of(made) if width >= WIDE else None
+        return found if found is not None and found.pays else made, []
+    ends = np.r_[0, np.cumsum(counts, dtype=np.int64)]
+    places = (np.arange(ends[-1]) - np.repeat(ends[:-1], counts)).astype(np.int32)
+    places[np.repeat(~is_dense, counts)] = array.field("indices").flatten().to_numpy()
+    rows = Sparse(ends, places, numbers, width).trimmed()
+    return rows if rows.pays else rows.dense(), []
+
+
 def offsets(array: pa.Array) -> np.ndarray:
     """(n + 1,) where each value of a binary array of n begins, and the last one ends."""
     kind = np.int32 if isinstance(array, pa.BinaryArray) else np.int64
@@ -176,7 +206,7 @@ def _ragged(lengths: np.ndarray, column: Column) -> Problem:
     return Problem("ragged", column.where[0], 1, float(lengths.min()), float(lengths.max()))
 
 
-def _joined(pieces: list[np.ndarray], stacked: bool) -> np.ndarray:
+def _joined(pieces: list[Any], stacked: bool) -> Any:
     if not stacked:
         return pieces[0]
     flat = [piece.reshape(len(piece), int(np.prod(piece.shape[1:]))) for piece in pieces]

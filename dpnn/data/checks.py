@@ -10,8 +10,11 @@ import json
 from ast import literal_eval
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+
+from dpnn.data.sparse import Sparse
 
 
 class DataError(ValueError):
@@ -123,16 +126,22 @@ def span_of(spans: Iterable[Span | None]) -> Span | None:
 Ranges = dict[str, tuple[list[float], list[float]]]  # array -> lowest and highest by channel
 
 
-def ranges(arrays: Mapping[str, np.ndarray]) -> Ranges:
+def ranges(arrays: Mapping[str, Any]) -> Ranges:
     """Of the inputs whose dtype has whole numbers that float32 has not, (n, …, channels)."""
     found = {}
     for name, array in arrays.items():
-        if name.startswith("x") and array.dtype.itemsize >= 4 and array.dtype != np.float32:
-            flat = array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
-            if len(flat):
-                low, high = flat.min(axis=0), flat.max(axis=0)
-                found[name] = low.astype(float).tolist(), high.astype(float).tolist()
+        wide = array.dtype.itemsize >= 4 and array.dtype != np.float32
+        if name.startswith("x") and wide and len(array):
+            low, high = _range(array)
+            found[name] = low.astype(float).tolist(), high.astype(float).tolist()
     return found
+
+
+def _range(array: Any) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(array, Sparse):
+        return array.range()
+    flat = array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
+    return flat.min(axis=0), flat.max(axis=0)
 
 
 def ranges_of(several: Iterable[Ranges]) -> Ranges:

@@ -205,12 +205,16 @@ def _part(df: DataFrame, name: str, columns: str | Sequence[str]) -> tuple[Part,
         target: T.DataType | None = None
         if name == "w" or isinstance(_leaf(field), _FLOATS[1:]):
             target = _number([_leaf(field)], exact=name.startswith("x"))
+        if name.startswith("x") and _is_vector(field):
+            return Part(name, (Column((columns,)),)), [F.unwrap_udt(_quoted(columns))]
         if name == "w" and not isinstance(field.dataType, (*_INTEGERS, *_FLOATS, T.BooleanType)):
             raise ValueError(f"weight column {columns!r} is {_name(field)}: it must be a number")
         return Part(name, (Column((columns,)),)), [_read(field, target)]
     if not columns:
         raise ValueError(f"no columns are named for {name!r}: name one or more")
     fields = [find(df, column) for column in columns]
+    if len(fields) == 1 and _is_vector(fields[0]):
+        return _part(df, name, columns[0])
     target = _common([_leaf(field) for field in fields], exact=name.startswith("x"))
     scalars = [f for f in fields if not isinstance(f.dataType, (T.ArrayType, T.UserDefinedType))]
     if len(scalars) == len(fields) > 1 and not any(_is_binary(f) for f in fields):
@@ -239,7 +243,7 @@ def _read(field: T.StructField, target: T.DataType | None) -> SparkColumn:
 def _leaf(field: T.StructField) -> T.DataType:
     """The number type inside a column; anything else is an error that names the cure."""
     kind = field.dataType
-    if isinstance(kind, T.UserDefinedType) and kind.simpleString() == "vector":
+    if _is_vector(field):
         return T.DoubleType()
     while isinstance(kind, T.ArrayType):
         kind = kind.elementType
@@ -277,6 +281,11 @@ def _common(kinds: Iterable[T.DataType], exact: bool) -> T.DataType | None:
     if any(isinstance(kind, T.BinaryType) for kind in kinds):
         widths.append(_INTEGERS.index(T.ShortType))  # bytes go to 255
     return _INTEGERS[max(widths)]()
+
+
+def _is_vector(field: T.StructField) -> bool:
+    kind = field.dataType
+    return isinstance(kind, T.UserDefinedType) and kind.simpleString() == "vector"
 
 
 def _is_binary(field: T.StructField) -> bool:

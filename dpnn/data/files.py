@@ -28,15 +28,15 @@ from typing import Any
 
 import numpy as np
 
-from dpnn.data.dtypes import wider
+from dpnn.data.array_files import PARTS, ArrayFile, SparseFiles, file_of
 from dpnn.data.ordering import write_order
 from dpnn.data.placement import add_checksums, checksum
 from dpnn.data.shards import Layout, Shape, Shard, Split, as_split
+from dpnn.data.sparse import Sparse
 
 SMALL = 1 << 18  # bytes up to which an array is read: a map would keep its file open
 _ORDER, _HASH = "order", "hash"  # no array has such a name
 _NOTES = "notes.json"
-_CHUNK = 1 << 24  # bytes of a file that is written anew at a time
 
 # When a file was last written to whose checksum this process has seen to be right.
 _proved: dict[Path, int] = {}
@@ -86,8 +86,8 @@ class ShardWriter:
         self.shard = shard
         self._splits: dict[str, _SplitWriter] = {}
 
-    def append(self, split: str, hashes: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
-        """Rows by their hashes, and the values of each array, flat, by its name."""
+    def append(self, split: str, hashes: np.ndarray, arrays: Mapping[str, Any]) -> None:
+        """Rows by their hashes, and the values of each array by its name: flat, or `Sparse`."""
         if split not in self._splits:
             self._splits[split] = _SplitWriter(self.path / split)
         self._splits[split].append(hashes, arrays)
@@ -112,56 +112,29 @@ class _SplitWriter:
         folder.mkdir(0o700)
         self._folder = folder
         self._rows = self._checksum = 0
-        self._hashes = _Column(_file(folder, _HASH), np.dtype(np.uint64))
-        self._columns: dict[str, _Column] = {}
+        self._hashes = ArrayFile(file_of(folder, _HASH), np.dtype(np.uint64))
+        self._columns: dict[str, ArrayFile | SparseFiles] = {}
 
-    def append(self, hashes: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+    def append(self, hashes: np.ndarray, arrays: Mapping[str, Any]) -> None:
         self._rows += len(hashes)
         self._checksum = add_checksums(self._checksum, checksum(hashes))
         self._hashes.append(hashes)
         for name, values in arrays.items():
             if name not in self._columns:
-                self._columns[name] = _Column(_file(self._folder, name), values.dtype)
+                kind = SparseFiles if isinstance(values, Sparse) else ArrayFile
+                self._columns[name] = kind.of(self._folder, name, values)
             self._columns[name].append(values)
 
     def close(self) -> Piece:
         self.discard()
-        files = {name: (column.dtype.str, column.crc) for name, column in self._columns.items()}
-        order = write_order(self._hashes.path, self._rows, _file(self._folder, _ORDER))
+        files = {k: v for name, column in self._columns.items() for k, v in column.files(name)}
+        order = write_order(self._hashes.path, self._rows, file_of(self._folder, _ORDER))
         self._hashes.path.unlink()
         return Piece(self._rows, self._checksum, {**files, _ORDER: ("<i8", order)})
 
     def discard(self) -> None:
         for column in (self._hashes, *self._columns.values()):
-            column.file.close()
-
-
-class _Column:
-    """The growing file of one array. It is written anew where wider values come."""
-
-    def __init__(self, path: Path, dtype: np.dtype) -> None:
-        self.path, self.dtype, self.crc = path, dtype, 0
-        self.file = path.open("wb")
-
-    def append(self, values: np.ndarray) -> None:
-        if values.dtype != self.dtype:
-            self._widen(np.dtype(wider(values.dtype.str, self.dtype.str)))
-            values = values.astype(self.dtype)
-        data = values.view(np.uint8).data
-        self.crc = zlib.crc32(data, self.crc)
-        self.file.write(data)
-
-    def _widen(self, dtype: np.dtype) -> None:
-        if dtype == self.dtype:
-            return
-        self.file.close()
-        old = self.path.rename(self.path.with_name(f"{self.path.name}.narrow"))
-        narrow, self.dtype, self.crc = self.dtype, dtype, 0
-        self.file = self.path.open("wb")
-        with old.open("rb") as file:
-            while data := file.read(_CHUNK):
-                self.append(np.frombuffer(data, narrow).astype(dtype))
-        old.unlink()
+            column.close()
 
 
 def open_shard(handle: Handle) -> Shard:
@@ -206,15 +179,13 @@ def _roots() -> list[Path]:
     return [Path(p) for p in os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")]
 
 
-def _file(folder: Path, name: str) -> Path:
-    """Of an array; an input's name may have slashes."""
-    return folder / name.replace("%", "%25").replace("/", "%2F")
-
-
 def _open(handle: Handle, split: str, layout: Layout) -> Split:
     piece = handle.pieces.get(split, Piece())
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, dtype, shape in layout:
+        if PARTS[0] + name in piece.files:
+            arrays[name] = _sparse(handle, split, piece, name, dtype, shape[0])
+            continue
         arrays[name] = _mapped(handle, split, piece, name, shape).astype(dtype, copy=False)
         arrays[name].flags.writeable = False
     order = _mapped(handle, split, piece, _ORDER, ())
@@ -223,12 +194,24 @@ def _open(handle: Handle, split: str, layout: Layout) -> Split:
     return as_split(arrays, order)
 
 
-def _mapped(handle: Handle, split: str, piece: Piece, name: str, shape: Shape) -> np.ndarray:
+def _sparse(handle: Handle, split: str, piece: Piece, name: str, dtype: str, width: int) -> Sparse:
+    counts, places, values = (part + name for part in PARTS)
+    ends = np.r_[0, np.cumsum(_mapped(handle, split, piece, counts, ()), dtype=np.int64)]
+    some, numbers = (
+        _mapped(handle, split, piece, part, (), int(ends[-1])) for part in (places, values)
+    )
+    return Sparse(ends, some, numbers.astype(dtype, copy=False), width)
+
+
+def _mapped(
+    handle: Handle, split: str, piece: Piece, name: str, shape: Shape, rows: int | None = None
+) -> np.ndarray:
     dtype, crc = piece.files.get(name, ("u1", 0))
-    size = piece.rows * np.dtype((dtype, shape)).itemsize
+    rows = piece.rows if rows is None else rows
+    size = rows * np.dtype((dtype, shape)).itemsize
     if size == 0:
-        return np.empty((piece.rows, *shape), dtype)
-    path = _file(Path(handle.path) / split, name)
+        return np.empty((rows, *shape), dtype)
+    path = file_of(Path(handle.path) / split, name)
     with path.open("rb") as file:
         found = os.fstat(file.fileno())
         if found.st_size != size:
@@ -242,4 +225,4 @@ def _mapped(handle: Handle, split: str, piece: Piece, name: str, shape: Shape) -
         if zlib.crc32(values.view(np.uint8).data) != crc:
             raise OSError(f"{name} is damaged: its checksum is another")
         _proved[path] = found.st_mtime_ns
-    return values.reshape(piece.rows, *shape)
+    return values.reshape(rows, *shape)

@@ -23,6 +23,7 @@ from dpnn.data.checks import Problem
 from dpnn.data.files import Handle, ShardWriter
 from dpnn.data.placement import place, row_hashes
 from dpnn.data.shards import SPLITS
+from dpnn.data.sparse import Sparse
 from dpnn.data.splits import Rule
 
 HASH = "hash"
@@ -59,22 +60,38 @@ def split(
         counts = np.bincount(keys)
         touched = np.flatnonzero(counts)
         bounds = np.r_[0, np.cumsum(counts[touched])]
-        columns = [np.take(a, by_key, axis=0) for a in (hashes, *arrays.values())]
-        widths = [a.itemsize * int(np.prod(a.shape[1:])) for a in columns]
+        columns, ends = zip(
+            *(_sorted(array, by_key, bounds) for array in (hashes, *arrays.values())), strict=True
+        )
+        sparse = [name for name, array in arrays.items() if isinstance(array, Sparse)]
         layout = [[name, a.dtype.str, list(a.shape[1:])] for name, a in arrays.items()]
         spans: list[checks.Span | None] = [None] * len(touched)
         if "y" in arrays:
             y = arrays["y"][by_key]
             spans = [checks.span(y[a:b]) for a, b in pairwise(bounds)]
         heads: list[dict[str, Any]] = [
-            {"split": SPLITS[key % 2], "rows": n, "layout": layout, "labels": span}
+            {
+                "split": SPLITS[key % 2],
+                "rows": n,
+                "layout": layout,
+                "sparse": sparse,
+                "labels": span,
+            }
             for key, n, span in zip(touched.tolist(), counts[touched].tolist(), spans, strict=True)
         ]
         if spec.wishes is not None:
             for head, (a, b) in zip(heads, pairwise(bounds), strict=True):
                 head["notes"] = _notes(arrays, by_key[a:b], notes)
         told = [json.dumps(head) for head in heads]
-        yield _record(touched // 2, told, [bounds * width for width in widths], columns)
+        yield _record(touched // 2, told, list(ends), list(columns))
+
+
+def _sorted(array: Any, order: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of an array in another order, and the bytes at which blocks of them begin."""
+    if isinstance(array, Sparse):
+        return array[order].packed(bounds)
+    width = array.itemsize * int(np.prod(array.shape[1:]))
+    return np.take(array, order, axis=0), bounds * width
 
 
 def bad(problems: Iterable[Problem], spec: Spec) -> pa.RecordBatch:
@@ -112,13 +129,14 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
                     blob[end[i] - end[0] : end[i + 1] - end[0]]
                     for blob, end in zip(blobs, ends, strict=True)
                 )
-                arrays = {
-                    name: np.frombuffer(some, dtype)
-                    for (name, dtype, _), some in zip(facts["layout"], values, strict=True)
-                }
+                arrays: dict[str, Any] = {}
+                for (name, dtype, shape), some in zip(facts["layout"], values, strict=True):
+                    if name in facts["sparse"]:
+                        arrays[name] = Sparse.unpacked(some, facts["rows"], dtype, shape[0])
+                    else:
+                        arrays[name] = np.frombuffer(some, dtype).reshape(-1, *shape)
                 writer.append(of, np.frombuffer(hashes, np.uint64), arrays)
-                shaped = {n: arrays[n].reshape(-1, *shape) for n, _, shape in facts["layout"]}
-                ranges[of] = checks.ranges_of([ranges.get(of, {}), checks.ranges(shaped)])
+                ranges[of] = checks.ranges_of([ranges.get(of, {}), checks.ranges(arrays)])
                 if "w" in arrays:
                     heaviest[of] = max(heaviest.get(of, 0.0), float(arrays["w"].max()))
         if noted:

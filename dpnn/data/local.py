@@ -17,6 +17,7 @@ from dpnn.data.encoding_tasks import encoded_here
 from dpnn.data.placement import row_hashes
 from dpnn.data.roles import Columns
 from dpnn.data.shards import LocalShards
+from dpnn.data.sparse import dense
 from dpnn.data.splits import ByColumn, ByContent, Rule
 
 _NO_FLAGS = pa.RecordBatch.from_pydict({})
@@ -42,7 +43,7 @@ def of_table(data: Any, columns: Columns, validation: Any, num_shards: int | Non
         notes.add(own)
         if not len(arrays["y"]):
             raise DataError("the data has no rows")
-        return arrays
+        return {name: dense(array) for name, array in arrays.items()}
 
     if isinstance(validation, str):
         arrays, flags = read(data, "data"), tables.flags(data, validation)

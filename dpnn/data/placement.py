@@ -17,21 +17,30 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+
+from dpnn.data.sparse import Sparse
 
 _SALT = np.uint64(0x9E3779B97F4A7C15)  # what a split depends on is not what a shard depends on
 _CHUNK = 1 << 15  # values hashed at a time: they stay in the cache
 
 
-def row_hashes(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+def row_hashes(arrays: Mapping[str, Any]) -> np.ndarray:
     """(n,) uint64 from arrays (n, …) by name; the order of the names does not matter.
 
-    The sum over all values of value · odd random constant, mod 2^64, mixed by splitmix64.
+    The sum over all values of value · odd random constant, mod 2^64, mixed by splitmix64. Zeros add
+    nothing, left out (`Sparse`) or not.
     """
     rows = len(next(iter(arrays.values())))
     total = np.zeros(rows, np.uint64)
     for name, array in arrays.items():
+        if isinstance(array, Sparse):
+            sums = np.cumsum(_as_integers(array.values) * _factors(name, array.width)[array.places])
+            sums = np.r_[np.uint64(0), sums]
+            total += sums[array.ends[1:]] - sums[array.ends[:-1]]
+            continue
         values = array.reshape(rows, -1) if rows else array.reshape(0, 1)
         factors = _factors(name, values.shape[1])
         step = max(1, _CHUNK // max(1, values.shape[1]))

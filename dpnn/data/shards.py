@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from dpnn.data.checks import Ranges, Span
 from dpnn.data.encoders.encoders import Encoders
+from dpnn.data.sparse import Sparse
 
 SPLITS = ("train", "validation")
+_NUMBERS = 1 << 24  # of the inputs of a pass
 
-Arrays = np.ndarray | dict[str, np.ndarray]  # one input, or several by name
+Arrays = Any  # of one input an array, which may be `Sparse`; of several {name: array}
 Shape = tuple[int, ...]
 Layout = tuple[tuple[str, str, Shape], ...]  # (name, dtype, shape of a row) of each array
 
@@ -151,14 +154,22 @@ class Batches:
         w = None if s.w is None else self._gather("w", s.w, rows)
         return Rows(x, y, w)
 
-    def _gather(self, name: str, array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def _gather(self, name: str, array: Any, rows: np.ndarray) -> np.ndarray:
         buffer = self._buffers.get(name)
         if buffer is None or len(buffer) < len(rows):
             buffer = self._buffers[name] = np.empty((len(rows), *array.shape[1:]), array.dtype)
         out = buffer[: len(rows)]
-        if len(rows):
+        if isinstance(array, Sparse):
+            array[rows].dense(out)
+        elif len(rows):
             np.take(array, rows, axis=0, out=out, mode="clip")  # "raise" would copy once more
         return out
+
+
+def rows_at_once(shape: Shape | dict[str, Shape], most: int) -> int:
+    """How many rows a pass takes, at most so many: of very wide rows fewer, in bounded memory."""
+    widest = max(map(prod, shape.values())) if isinstance(shape, dict) else prod(shape)
+    return max(min(most, _NUMBERS // max(widest, 1)), 1)
 
 
 def step_rows(split: Split, seed: int, epoch: int, index: int, step: int, steps: int) -> np.ndarray:

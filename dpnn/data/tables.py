@@ -18,9 +18,9 @@ from dpnn.data.checks import DataError, Problem
 from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoders.wishes import Category, Date, Number, Wishes, check_roles
 from dpnn.data.saying import hint
+from dpnn.data.vectors import as_lists, is_vectors, of_objects
 
 Wanted = dict[str, Any]  # a shard's flat name -> the column, or the list of columns, that it is of
-_VECTOR = {"type", "size", "indices", "values"}  # how Spark stores its vectors
 
 
 def wanted(inputs: Any, label: Any = None, weight: str | None = None) -> Wanted:
@@ -103,7 +103,7 @@ def _raw(
     if len(columns) != len(names):
         told = ", ".join(names)
         raise ValueError(f"the model takes {len(names)} columns ({told}), got {len(columns)}")
-    given = [*columns[:raw], *map(_plain, columns[raw:])]
+    given = [*map(as_lists, columns[:raw]), *(as_lists(_plain(column)) for column in columns[raw:])]
     parts = [
         Part(name, tuple(Column((column,)) for column in _group(wanted, name)), name == "w")
         for name in wanted
@@ -162,7 +162,7 @@ def _is_pandas(data: Any) -> bool:
 
 def _of_series(name: str, series: Any) -> pa.Array | pa.ChunkedArray:
     if series.dtype == object and any(hasattr(value, "toArray") for value in series[:1]):
-        series = series.map(lambda vector: vector.toArray(), na_action="ignore")  # Spark's vectors
+        return of_objects(series)
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError) as error:
@@ -176,33 +176,22 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _plain(array: pa.Array) -> pa.Array:
-    """Without what stands for an array of numbers: dictionaries, vectors, lists of fixed size."""
+    """Without what stands for an array of numbers: dictionaries, lists of fixed size."""
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if isinstance(array, pa.DictionaryArray):
         array = array.dictionary_decode()
-    if isinstance(array, pa.StructArray) and {field.name for field in array.type} == _VECTOR:
-        array = _dense(array)
+    if is_vectors(array):
+        return array
     target = _with_leaf(array.type, None)
     return array if target == array.type else array.cast(target)
 
 
-def _dense(vectors: pa.StructArray) -> pa.Array:
-    """Spark's vectors as arrays."""
-    if not vectors.null_count and pc.all(pc.equal(vectors.field("type"), 1)).as_py():
-        return vectors.field("values").cast(pa.list_(pa.float64()), safe=False)
-    rows: list[Any] = []
-    for vector in vectors.to_pylist():
-        dense = vector and vector["values"]
-        if vector and vector["type"] == 0:
-            dense = np.zeros(vector["size"])
-            dense[vector["indices"]] = vector["values"]
-        rows.append(dense)
-    return pa.array(rows, pa.list_(pa.float64()))
-
-
 def _alike(columns: list[pa.Array], names: list[str], part: str) -> list[pa.Array]:
     """Numbers that stand side by side: floats all of them where one is no whole number."""
+    if part.startswith("x") and len(columns) == 1 and is_vectors(columns[0]):
+        return columns  # which `decode` takes as they are
+    columns = [as_lists(column) for column in columns]
     leaves = [_leaf(column.type) for column in columns]
     for leaf, column, name in zip(leaves, columns, names, strict=True):
         if not _is_number(leaf):

@@ -13,10 +13,11 @@ from pyspark.sql import functions as F
 
 from dpnn import nn, recipes
 from dpnn.data.checks import EmptySplit
+from dpnn.data.columns import column_names
 from dpnn.data.dataset import Dataset, by_type
-from dpnn.data.encoders.wishes import Wishes, columns
+from dpnn.data.encoders.wishes import columns
 from dpnn.data.saying import say
-from dpnn.ml.frames import all_known, held_out
+from dpnn.ml.frames import all_known, held_out, is_wide
 from dpnn.ml.params import INVALID, NetworkParams
 from dpnn.ml.reading import ReadsOnce, fitted
 from dpnn.training.result import Result
@@ -29,7 +30,7 @@ class NetworkEstimator(ReadsOnce, NetworkParams):
     def _read(self, df: DataFrame) -> Dataset:
         """The rows as shards."""
         inputs = self._inputs(df)
-        used = inputs.names if isinstance(inputs, Wishes) else [inputs]
+        used = column_names(inputs)
         if self.getHandleInvalid() not in INVALID:
             raise ValueError(f"handleInvalid is one of {INVALID}, not {self.getHandleInvalid()!r}")
         if self.getHandleInvalid() != "keep":
@@ -54,6 +55,8 @@ class NetworkEstimator(ReadsOnce, NetworkParams):
         if self.isDefined(self.network):
             return self.getFeaturesCol()
         if self.getFeaturesCol() in df.columns:
+            if is_wide(df, self.getFeaturesCol()):
+                return {"numbers": self.getFeaturesCol()}
             return columns(numeric=[self.getFeaturesCol()])
         roles = (self.weightCol, self.validationIndicatorCol, self.timeCol, self.groupCol)
         used = [self.getOrDefault(role) for role in roles if self.isDefined(role)]
@@ -107,6 +110,8 @@ class NetworkEstimator(ReadsOnce, NetworkParams):
         facts = recipes.Facts.of(data, *self._task(data))
         if self.isDefined(self.layers):
             return recipes.mlp(facts, tuple(self.getLayers()))
+        if data.encoders is None and not self.isSet(self.recipe):
+            return recipes.mlp(facts)
         return recipes.make(facts, self.getRecipe())
 
     def _task(self, data: Dataset) -> tuple[recipes.Task, int]:

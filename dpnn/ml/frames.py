@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyspark.ml.linalg import SparseVector
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from dpnn.data.columns import find
+from dpnn.data.sparse import WIDE
 
 HELD = "__dpnn_validation__"
+_LOOK = 20  # rows that tell whether vectors are sparse
 _PARTS = 1_000_000  # groups are dealt to validation by a hash below a share of this
+
+
+def is_wide(df: DataFrame, name: str) -> bool:
+    """Whether a column has sparse vectors of very many numbers, by its first rows: encoders, which
+    look at each number and move zeros, are not for them.
+    """
+    if find(df, name).dataType.simpleString() != "vector":
+        return False
+    vectors = [row[0] for row in df.select(_quoted(name)).take(_LOOK)]
+    return any(isinstance(vector, SparseVector) and vector.size >= WIDE for vector in vectors)
 
 
 def all_known(df: DataFrame, names: list[str], skip: bool) -> DataFrame:

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dpnn.data.encoders.encoders import Encoders
+from dpnn.data.tables import names_of, wanted
 from dpnn.ml.params import NetworkParams
 from dpnn.ml.persistence import ModelReader, ModelWriter
 from dpnn.ml.summary import TrainingSummary
@@ -38,7 +39,9 @@ class NetworkModel(NetworkParams, MLWritable, MLReadable[Any]):
         inputs = self.trained.columns.inputs
         if isinstance(inputs, Encoders):
             return len(inputs.numbers) + len(inputs.categories)
-        return int(np.prod(self.trained.network.input_shape))
+        shape = self.trained.network.input_shape
+        shapes = shape.values() if isinstance(shape, dict) else [shape]
+        return sum(int(np.prod(one)) for one in shapes)
 
     @property
     def hasSummary(self) -> bool:
@@ -81,10 +84,7 @@ class NetworkModel(NetworkParams, MLWritable, MLReadable[Any]):
         return df
 
     def _features(self) -> list[str]:
-        inputs = self.trained.columns.inputs
-        if isinstance(inputs, Encoders):
-            return inputs.names
-        return [inputs] if isinstance(inputs, str) else list(inputs)
+        return names_of(wanted(self.trained.columns.inputs))
 
     def _beside(self, df: DataFrame, outputs: dict[str, str], vectors: set[str]) -> DataFrame:
         """`df` with outputs of the model, as vectors where it is one of `vectors`."""

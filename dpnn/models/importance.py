@@ -19,6 +19,7 @@ from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoding_tasks import encoded_arrays
 from dpnn.data.files import Handle, open_shard
 from dpnn.data.shards import Shape
+from dpnn.data.sparse import dense
 from dpnn.models.evaluation import Tally
 from dpnn.models.scorer import Scorer, Sent, bound
 from dpnn.nn.more.metrics import better
@@ -146,7 +147,7 @@ def dealt(order: np.ndarray, seed: int, shard: int) -> np.ndarray:
 def _taken(
     arrays: dict[str, np.ndarray], rows: np.ndarray, encoders: Encoders | None, text: bool
 ) -> dict[str, np.ndarray]:
-    some = {name: array[rows] for name, array in arrays.items()}
+    some = {name: dense(array[rows]) for name, array in arrays.items()}
     if encoders is None:
         return some
     return encoded_arrays(some, encoders, text)

@@ -16,7 +16,8 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.data.checks import DataError
-from dpnn.data.shards import Arrays
+from dpnn.data.shards import Arrays, rows_at_once
+from dpnn.data.sparse import Sparse, dense
 from dpnn.data.tables import Wanted
 from dpnn.models import outputs
 from dpnn.nn.core.network import each, length
@@ -75,6 +76,11 @@ def forward(
     Computed in float64 and rounded once: in float32 the last bits of a row's outputs depend on its
     place in a batch, by how BLAS cuts a product, and so on how a frame happens to be partitioned.
     """
+    if any(isinstance(v, Sparse) for v in (x.values() if isinstance(x, dict) else [x])):
+        step = rows_at_once(network.input_shape, batch)
+        starts = range(0, max(length(x), 1), step)
+        blocks = (each(x, lambda v: dense(v[i : i + step])) for i in starts)  # noqa: B023
+        return np.concatenate([forward(network, block, names, step) for block in blocks])
     try:
         with np.errstate(all="ignore"):  # what overflows shows in the outputs
             return _precise(network).predict(x, batch).astype(network.weights.dtype)

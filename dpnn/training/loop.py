@@ -16,6 +16,7 @@ import numpy as np
 from dpnn import nn
 from dpnn.data.dataset import Dataset
 from dpnn.data.saying import say
+from dpnn.data.shards import rows_at_once
 from dpnn.engines.protocol import Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.nn.more import normalization
@@ -51,12 +52,13 @@ class Fit:
         batch = self.rows if trainer.optimizer.full_batch else trainer.batch_size
         self.steps = max(1, ceil(self.rows / batch))
         optimizer = trainer.optimizer.bind(self.steps)
+        passes = rows_at_once(network.input_shape, trainer.micro_batch)
         program = Program(
             trainer.model,
             network.input_shape,
             trainer.loss,
             seed=trainer.seed,
-            micro_batch=trainer.micro_batch,
+            micro_batch=passes,
             device=trainer.device,
             metrics=None if trainer.metrics is None else tuple(trainer.metrics),
             optimizer=None if trainer.local_steps is None else optimizer,
@@ -64,7 +66,7 @@ class Fit:
         )
         self.update = update(trainer, network.layout, optimizer)
         rows = data.rows_of_shards
-        check_passes(network, rows, self.steps, batch, trainer.micro_batch)
+        check_passes(network, rows, self.steps, batch, passes)
         self.measures = Measures.of_steps(trainer.loss, network.output_shape)
         held = Measures.of_rows(trainer.loss, network.output_shape, trainer.metrics)
         self.held = held if data.has("validation") else None
