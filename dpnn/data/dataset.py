@@ -191,11 +191,7 @@ def _told(shards: SparkShards, seconds: float) -> str:
     """
     facts = shards.facts.values()
     rows = sum(sum(one.rows) for one in facts)
-    size = sum(
-        sum(one.rows) * np.dtype((dtype, shape)).itemsize
-        for one in facts
-        for _, dtype, shape in one.layout
-    )
+    size = sum(piece.size for handle in shards.handles for piece in handle.pieces.values())
     path = "through Spark"
     if read := shards.source.get("read"):
         path = (

@@ -52,11 +52,13 @@ class Piece:
 
     checksum  sum of the row hashes mod 2^64
     files     array (or "order") -> its dtype there, and the crc32 of the file
+    size      bytes of the arrays
     """
 
     rows: int = 0
     checksum: int = 0
     files: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,10 @@ class _SplitWriter:
     def close(self) -> Piece:
         self.discard()
         files = {k: v for name, column in self._columns.items() for k, v in column.files(name)}
+        size = sum(file_of(self._folder, name).stat().st_size for name in files)
         order = write_order(self._hashes.path, self._rows, file_of(self._folder, _ORDER))
         self._hashes.path.unlink()
-        return Piece(self._rows, self._checksum, {**files, _ORDER: ("<i8", order)})
+        return Piece(self._rows, self._checksum, {**files, _ORDER: ("<i8", order)}, size)
 
     def discard(self) -> None:
         for column in (self._hashes, *self._columns.values()):

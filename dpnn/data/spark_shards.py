@@ -186,7 +186,9 @@ class SparkShards:
 def _handle(fact: Fact, layouts: Layouts) -> Handle:
     told = fact["handle"]
     pieces = {
-        split: Piece(p["rows"], p["checksum"], {k: tuple(v) for k, v in p["files"].items()})
+        split: Piece(
+            p["rows"], p["checksum"], {k: tuple(v) for k, v in p["files"].items()}, p["size"]
+        )
         for split, p in told["pieces"].items()
     }
     return Handle(told["shard"], told["path"], told["host"], pieces, layouts)
