@@ -76,14 +76,20 @@ class Handle:
         return sum(piece.rows for piece in self.pieces.values())
 
 
+def home(run: str, number: int) -> Path:
+    """Executor. The folder for what an ingest lays down here, one of each local disk in turn."""
+    roots = _roots()
+    path = roots[number % len(roots)] / f"dpnn-{run}"
+    path.mkdir(0o700, parents=True, exist_ok=True)
+    return path
+
+
 class ShardWriter:
     """Executor. Appends rows to the files of one shard."""
 
     def __init__(self, run: str, shard: int) -> None:
-        roots = _roots()
-        home = roots[shard % len(roots)] / f"dpnn-{run}"
-        home.mkdir(0o700, parents=True, exist_ok=True)
-        self.path = home / f"{shard:05d}-{uuid.uuid4().hex[:12]}"  # never met by a zombie's retry
+        name = f"{shard:05d}-{uuid.uuid4().hex[:12]}"  # never met by a zombie's retry
+        self.path = home(run, shard) / name
         self.path.mkdir(0o700)
         self.shard = shard
         self._splits: dict[str, _SplitWriter] = {}

@@ -30,6 +30,7 @@ from dpnn.data.encoders.encoders import Encoders
 from dpnn.data.encoding import encoded
 from dpnn.data.kept import Fact, Kept, KeptRDD
 from dpnn.data.kept_frame import KeptFrame
+from dpnn.data.pieces import PieceWriter, delete_pieces
 from dpnn.data.settling import settled
 from dpnn.data.spark_shards import SparkShards
 from dpnn.data.splits import ByColumn, ByContent, Rule, Whole
@@ -110,6 +111,7 @@ def _read(
     kept: Kept | None = None
     facts: list[Fact] = []
     tag = f"dpnn-{run}"
+    disks = session.disks if isinstance(session, ClassicSession) else []
     try:
         with (
             session.translated(),
@@ -117,8 +119,10 @@ def _read(
             session.tagged(tag),
             shown(session, tag, _what(sources), show),
         ):
-            kept = _lay_down(session, sources, run, num_shards)
+            kept = _lay_down(session, sources, run, num_shards, bool(disks))
             facts = kept.facts()
+        if disks and isinstance(kept, KeptRDD):
+            kept.forget_shuffles()
         layouts = settled(facts, [source.rule for source in sources], sources[0].spec)
         return SparkShards(kept, run, facts, layouts, record | _reader(sources))
     except BaseException:
@@ -126,6 +130,8 @@ def _read(
             with suppress(Exception):
                 _clear(kept, run, facts)
         raise
+    finally:
+        delete_pieces(run, disks)
 
 
 def _reader(sources: Sequence[Source]) -> dict[str, Any]:
@@ -184,8 +190,13 @@ def _clear(kept: Kept, run: str, facts: list[Fact]) -> None:
         kept.release()
 
 
-def _lay_down(session: Session, sources: Sequence[Source], run: str, num_shards: int) -> Kept:
-    """What is kept of one fact (handle and findings) a shard."""
+def _lay_down(
+    session: Session, sources: Sequence[Source], run: str, num_shards: int, near: bool
+) -> Kept:
+    """What is kept of one fact (handle and findings) a shard.
+
+    near  all tasks share a disk
+    """
     spec = sources[0].spec
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -193,14 +204,15 @@ def _lay_down(session: Session, sources: Sequence[Source], run: str, num_shards:
         for fact in ingest_tasks.write(batches, spec, run, shard):
             yield pa.RecordBatch.from_pydict({"fact": [fact]})
 
-    pieces = reduce(lambda a, b: a.union(b), (_pieces(source, num_shards) for source in sources))
+    frames = (_pieces(source, num_shards, run, near) for source in sources)
+    pieces = reduce(lambda a, b: a.union(b), frames)
     facts = pieces.repartitionById(num_shards, "shard").mapInArrow(write, "fact string")
     if isinstance(session, ClassicSession):
         return KeptRDD.of(session, facts)
     return KeptFrame(session, facts)
 
 
-def _pieces(source: Source, num_shards: int) -> DataFrame:
+def _pieces(source: Source, num_shards: int, run: str, near: bool) -> DataFrame:
     task = partial(
         ingest_tasks.split,
         spec=source.spec,
@@ -215,6 +227,12 @@ def _pieces(source: Source, num_shards: int) -> DataFrame:
         frame = frame.sparkSession.range(0, tasks, 1, tasks)
 
     def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return task(batches) if plan is None else from_files.split(batches, plan, task)
+        pieces = PieceWriter(run) if near else None
+        mine = partial(task, pieces=pieces)
+        try:
+            yield from mine(batches) if plan is None else from_files.split(batches, plan, mine)
+        finally:
+            if pieces is not None:
+                pieces.close()
 
     return frame.mapInArrow(split, ingest_tasks.travel_schema(source.spec))

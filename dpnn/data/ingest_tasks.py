@@ -2,6 +2,7 @@
 
 Between them travels one row per (batch, shard, split): the shard's number, the row hashes and the
 raw values of each array, so that the shuffle moves a few fat binary rows instead of every row.
+Where all tasks share a disk the values wait there, and what travels is where they lie (`pieces`).
 
 Executor; needs NumPy and pyarrow. Both work on plain iterators and are tested without Spark.
 """
@@ -21,6 +22,7 @@ from dpnn.data import checks
 from dpnn.data.arrow import Notes, Spec, decode, offsets
 from dpnn.data.checks import Problem
 from dpnn.data.files import Handle, ShardWriter
+from dpnn.data.pieces import PieceReader, PieceWriter
 from dpnn.data.placement import place, row_hashes
 from dpnn.data.shards import SPLITS
 from dpnn.data.sparse import Sparse
@@ -41,9 +43,13 @@ def split(
     rule: Rule,
     num_shards: int,
     hashed: bool = False,
+    pieces: PieceWriter | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Executor. Batches of rows to one row per shard and split that they touch; problems go to
-    shard 0. hashed: the last column is the rows' hashes.
+    shard 0.
+
+    hashed  the last column is the rows' hashes
+    pieces  takes the values, so that they do not travel
     """
     for batch in batches:
         if batch.num_rows == 0:
@@ -56,13 +62,14 @@ def split(
         given = batch.columns[-1].to_numpy().view(np.uint64) if hashed else None
         hashes = row_hashes(arrays) if given is None else given
         keys = 2 * place(hashes, num_shards) + rule.held(batch, hashes)
-        by_key = np.argsort(keys, kind="stable")
+        narrow = np.min_scalar_type(2 * num_shards)  # the narrower, the sooner sorted
+        by_key = np.argsort(keys.astype(narrow), kind="stable")
         counts = np.bincount(keys)
         touched = np.flatnonzero(counts)
         bounds = np.r_[0, np.cumsum(counts[touched])]
-        columns, ends = zip(
-            *(_sorted(array, by_key, bounds) for array in (hashes, *arrays.values())), strict=True
-        )
+        made = [_sorted(array, by_key, bounds) for array in (hashes, *arrays.values())]
+        columns: list[np.ndarray] | None = [column for column, _ in made]
+        ends = [end for _, end in made]
         sparse = [name for name, array in arrays.items() if isinstance(array, Sparse)]
         layout = [[name, a.dtype.str, list(a.shape[1:])] for name, a in arrays.items()]
         spans: list[checks.Span | None] = [None] * len(touched)
@@ -82,8 +89,11 @@ def split(
         if spec.wishes is not None:
             for head, (a, b) in zip(heads, pairwise(bounds), strict=True):
                 head["notes"] = _notes(arrays, by_key[a:b], notes)
-        told = [json.dumps(head) for head in heads]
-        yield _record(touched // 2, told, list(ends), list(columns))
+        if pieces is not None:
+            for head, where in zip(heads, pieces.append(made), strict=True):
+                head["piece"] = where
+            ends, columns = [np.zeros_like(bounds)] * len(ends), None
+        yield _record(touched // 2, [json.dumps(head) for head in heads], ends, columns)
 
 
 def _sorted(array: Any, order: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +120,7 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     ranges: dict[str, checks.Ranges] = {}
     noted: dict[str, Any] = {}
     due = 0
+    pieces = PieceReader()
     try:
         for batch in batches:
             blobs = [_bytes(column) for column in batch.columns[2:]]
@@ -125,10 +136,13 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
                 due += facts["rows"]
                 if "notes" in facts:
                     noted = _joined(noted, facts["notes"])
-                hashes, *values = (
-                    blob[end[i] - end[0] : end[i + 1] - end[0]]
-                    for blob, end in zip(blobs, ends, strict=True)
-                )
+                if "piece" in facts:
+                    hashes, *values = pieces.read(facts["piece"])
+                else:
+                    hashes, *values = (
+                        blob[end[i] - end[0] : end[i + 1] - end[0]]
+                        for blob, end in zip(blobs, ends, strict=True)
+                    )
                 arrays: dict[str, Any] = {}
                 for (name, dtype, shape), some in zip(facts["layout"], values, strict=True):
                     if name in facts["sparse"]:
@@ -147,6 +161,8 @@ def write(batches: Iterable[pa.RecordBatch], spec: Spec, run: str, shard: int) -
     except BaseException:
         writer.discard()
         raise
+    finally:
+        pieces.close()
     yield json.dumps(
         {
             "handle": plain(handle),

@@ -103,8 +103,12 @@ class KeptRDD:
             tasks = max(2 * sc.defaultParallelism, self._count)  # likely to reach every executor
             sc.parallelize(range(tasks), tasks).foreach(lambda _: delete_run(run, paths))
 
-    def release(self) -> None:
+    def forget_shuffles(self) -> None:
+        """What is lost from now on is read from the source again."""
         remove_shuffles(self.rdd)
+
+    def release(self) -> None:
+        self.forget_shuffles()
         with suppress(Exception):  # the context may be gone
             self.rdd.unpersist()
 

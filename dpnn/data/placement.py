@@ -25,6 +25,7 @@ from dpnn.data.sparse import Sparse
 
 _SALT = np.uint64(0x9E3779B97F4A7C15)  # what a split depends on is not what a shard depends on
 _CHUNK = 1 << 15  # values hashed at a time: they stay in the cache
+_RUNS = 4096  # of rows with hashes that begin alike, up to which each is sorted by itself
 
 
 def row_hashes(arrays: Mapping[str, Any]) -> np.ndarray:
@@ -61,8 +62,24 @@ def held_by_content(hashes: np.ndarray, share: float) -> np.ndarray:
 
 
 def content_order(hashes: np.ndarray) -> np.ndarray:
-    """(n,) int64: the rows of one shard sorted by content."""
-    return np.argsort(hashes, kind="stable")
+    """(n,) int64: the rows of one shard sorted by content, copies of a row as they came.
+
+    Hashes whose last bits give way to the row's number are sorted in a quarter of the time. Runs
+    of rows that their first bits do not tell apart are sorted once more, by all bits.
+    """
+    bits = np.uint64(max(len(hashes) - 1, 1).bit_length())
+    keys = (hashes >> bits << bits) | np.arange(len(hashes), dtype=np.uint64)
+    keys.sort()
+    rows = (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    keys >>= bits
+    differs = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1], True])
+    runs = np.flatnonzero(np.diff(differs) > 1)
+    if len(runs) > _RUNS:
+        return np.argsort(hashes, kind="stable")
+    for start, end in zip(differs[runs], differs[runs + 1], strict=True):
+        run = rows[start:end]
+        rows[start:end] = run[np.argsort(hashes[run], kind="stable")]
+    return rows
 
 
 def checksum(hashes: np.ndarray) -> int:

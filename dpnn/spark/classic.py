@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -52,6 +53,14 @@ class ClassicSession(Session):
     def is_local(self) -> bool:
         """All tasks run in the driver's JVM."""
         return (self.sc.master or "").partition("[")[0] == "local"
+
+    @property
+    def disks(self) -> list[Path]:
+        """Where tasks write, if all of them run on this machine; else none."""
+        if not self.is_local:
+            return []
+        found = folders.block_manager(self.sc).diskBlockManager().localDirs()
+        return [Path(folder.getPath()) for folder in found]
 
     @property
     def running(self) -> bool:

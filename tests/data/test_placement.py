@@ -101,3 +101,15 @@ def test_nothing_hashes_to_nothing(shape):
     hashes = row_hashes({"x": np.empty(shape, np.float32)})
     assert len(hashes) == shape[0]
     assert len(place(hashes, 3)) == shape[0]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 1000])
+@pytest.mark.parametrize("alike", [1, 4, 10**6])
+def test_content_order_is_that_of_all_bits(monkeypatch, rows, alike):
+    """Also of hashes that begin alike, few or many, and of copies."""
+    monkeypatch.setattr("dpnn.data.placement._RUNS", 300)
+    rng = np.random.default_rng(rows)
+    hashes = rng.integers(0, 2**64, rows, np.uint64)
+    hashes[::alike] &= np.uint64(0xFFF)
+    hashes[rows // 2 :: alike] = hashes[: len(hashes[rows // 2 :: alike])]
+    assert np.array_equal(content_order(hashes), np.argsort(hashes, kind="stable"))
