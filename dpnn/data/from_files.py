@@ -24,9 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpnn.data.checks import Problem
+from dpnn.data.conditions import judged
 from dpnn.data.ingest_tasks import bad
 from dpnn.data.spark_shards import SourceChanged
-from dpnn.spark.scan import NUMBERS, Field, File, Projected, Scan
+from dpnn.spark.conditions import NUMBERS, Condition, Field
+from dpnn.spark.scan import File, Projected, Scan
 
 BATCH = 1 << 22  # bytes of the file that are decoded at once
 _MOST_ROWS = 1 << 16  # of a batch
@@ -64,10 +66,13 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Plan:
-    """What tasks do: each reads some row groups, and makes these columns of them."""
+    """What tasks do: each reads some row groups, and makes these columns of the rows that meet the
+    condition.
+    """
 
     columns: tuple[Projected, ...]
     tasks: tuple[tuple[RowGroup, ...], ...]
+    condition: Condition | None = None
 
     @property
     def read(self) -> dict[str, int]:
@@ -86,6 +91,7 @@ def plan(scan: Scan | None, slots: int) -> Plan | None:
     if scan is None:
         return None
     fields = {field for column in scan.columns for field in column.fields}
+    fields |= set(scan.condition.fields() if scan.condition else ())
     stored = {field.name: field.kind for field in fields if not field.of_partition}
     constant = {field.kind for field in fields if field.of_partition}
     kinds = (*NUMBERS, "string")
@@ -104,7 +110,7 @@ def plan(scan: Scan | None, slots: int) -> Plan | None:
     for group in groups:
         tasks[min(done * count // max(total, 1), count - 1)].append(group)
         done += group.size
-    return Plan(scan.columns, tuple(tuple(task) for task in tasks if task))
+    return Plan(scan.columns, tuple(tuple(task) for task in tasks if task), scan.condition)
 
 
 def _row_groups(file: File, stored: dict[str, str], partition: set[str]) -> list[RowGroup] | None:
@@ -149,22 +155,27 @@ def split(ids: Iterable[pa.RecordBatch], plan: Plan, task: Any) -> Iterator[pa.R
     """
     groups = (g for batch in ids for i in batch.column(0).to_pylist() for g in plan.tasks[i])
     try:
-        yield from task(batch for group in groups for batch in batches(group, plan.columns))
+        yield from task(batch for group in groups for batch in batches(group, plan))
     except (Unfit, OSError, pa.ArrowException) as error:
         yield bad([Problem("unread", str(error), 1)], task.keywords["spec"])
         deque(ids, 0)  # to its end, or Spark would end the worker
 
 
-def batches(group: RowGroup, columns: tuple[Projected, ...]) -> Iterator[pa.RecordBatch]:
-    """Executor. The rows of a row group as Spark would hand them over.
+def batches(group: RowGroup, plan: Plan) -> Iterator[pa.RecordBatch]:
+    """Executor. The rows of a row group as Spark would hand them over; texts as their codes.
 
     Raises Unfit, OSError or ArrowException where Spark had better read them; SourceChanged.
     """
-    fields = {field.name: field for column in columns for field in column.fields}
-    names = [name for name, field in fields.items() if not field.of_partition]
+    tested = list(plan.condition.fields()) if plan.condition else []
+    fields = [*(field for column in plan.columns for field in column.fields), *tested]
+    stored = [field for field in fields if not field.of_partition]
+    names = list(dict.fromkeys(field.name for field in stored))
+    coded = {f.name for f in stored if f.kind == "string"} - {f.name for f in tested}
+    partition = group.file.partition
     rows = int(np.clip(BATCH * group.rows // max(group.size, 1), 1024, _MOST_ROWS))
     path = group.file.path
-    with pq.ParquetFile(path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
+    open_file = partial(pq.ParquetFile, buffer_size=_READ_AHEAD, pre_buffer=False)
+    with open_file(path, read_dictionary=sorted(coded)) as file:
         footer = file.metadata
         same = group.index < footer.num_row_groups and Path(path).stat().st_size == group.file.size
         if not same or footer.row_group(group.index).num_rows != group.rows:
@@ -173,7 +184,10 @@ def batches(group: RowGroup, columns: tuple[Projected, ...]) -> Iterator[pa.Reco
                 "leave its files as they are until the fit has ended"
             )
         for some in file.iter_batches(rows, [group.index], names, use_threads=False):
-            made = [_made(some, column, group.file.partition) for column in columns]
+            if plan.condition is not None:
+                values = partial(_cast_nulls, some, partition)
+                some = some.filter(judged(plan.condition, values))
+            made = [_made(some, column, partition) for column in plan.columns]
             yield pa.RecordBatch.from_arrays(made, [f"c{i}" for i in range(len(made))])
 
 
@@ -204,6 +218,11 @@ def _cast(array: pa.Array, field: Field) -> pa.Array:
     with np.errstate(over="ignore"):
         made = _numbers(array).astype(_ARROW[field.target].to_pandas_dtype())
     return pa.array(made, _ARROW[field.target], from_pandas=False)
+
+
+def _cast_nulls(batch: pa.RecordBatch, partition: dict[str, Any], field: Field) -> pa.Array:
+    array = _values(batch, field, partition)
+    return array.cast(_ARROW[field.target], safe=False) if field.target else array
 
 
 def _numbers(array: pa.Array) -> np.ndarray:

@@ -128,14 +128,22 @@ def _lists(array: pa.Array, name: str) -> np.ndarray:
 
 
 def hashed(column: pa.Array | pa.ChunkedArray, name: str) -> tuple[np.ndarray, dict[int, str]]:
-    """(n,) hashes of a column of categories, and the text of each."""
+    """(n,) hashes of a column of categories, and the text of each.
+
+    Texts that come as codes stay so; some of their names may be of no row.
+    """
+    if isinstance(column, pa.DictionaryArray) and pa.types.is_string(column.type.value_type):
+        return _named(column)
     array = _whole(column)
     kind = array.type
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         raise DataError(f"column {name!r} is {kind}: categories are strings, numbers or dates")
     if pa.types.is_floating(kind):
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
-    coded = array.dictionary_encode()
+    return _named(array.dictionary_encode())
+
+
+def _named(coded: pa.DictionaryArray) -> tuple[np.ndarray, dict[int, str]]:
     names = [text_of(value) for value in coded.dictionary.to_pylist()]
     hashes = np.array([hash_text(text) for text in names], np.int64)
     places = coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
