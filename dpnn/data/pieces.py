@@ -13,6 +13,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from dpnn.data.files import MissingShard, home
+
+_FOLDER = "pieces"  # beside the shards
 
 
 class PieceWriter:
@@ -34,7 +37,9 @@ class PieceWriter:
         """Columns with the bytes at which their blocks begin, and end: where the blocks lie."""
         if self._file is None:
             name = uuid.uuid4()
-            self._file = (home(_folder(self._run), name.int) / name.hex).open("xb")
+            folder = home(self._run, name.int) / _FOLDER
+            folder.mkdir(0o700, exist_ok=True)
+            self._file = (folder / name.hex).open("xb")
         spans = []
         for column, bounds in columns:
             data = column.reshape(-1).view(np.uint8)
@@ -83,8 +88,7 @@ class PieceReader:
 def delete_pieces(run: str, disks: Iterable[Path]) -> None:
     """Driver, of the same machine. All of an ingest, by tasks that were killed as well."""
     for disk in disks:
-        shutil.rmtree(disk / f"dpnn-{_folder(run)}", ignore_errors=True)
-
-
-def _folder(run: str) -> str:
-    return f"{run}-pieces"
+        folder = disk / f"dpnn-{run}"
+        shutil.rmtree(folder / _FOLDER, ignore_errors=True)
+        with suppress(OSError):  # there are shards in it, or it is not there
+            folder.rmdir()
