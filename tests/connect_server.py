@@ -52,6 +52,9 @@ def server(master: str = "local[2]", more: Iterable[str] = ()) -> Iterator[str]:
         env |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
         env |= {"SPARK_HOME": str(home), "SPARK_LOCAL_DIRS": str(Path(folder) / "local")}
         env.pop("SPARK_CONNECT_MODE_ENABLED", None)
+        (Path(folder) / "own").mkdir()  # the tests' own classes; dpnn itself comes by the session
+        (Path(folder) / "own/tests").symlink_to(ROOT / "tests")
+        env["PYTHONPATH"] = str(Path(folder) / "own")
         with (Path(folder) / "log").open("w") as log:
             started = subprocess.Popen(
                 command(port, master, more), env=env, cwd=folder, stdout=log, stderr=log

@@ -31,6 +31,7 @@ from dpnn.data.encoding import encoded
 from dpnn.data.kept import Fact, Kept, KeptRDD
 from dpnn.data.kept_frame import KeptFrame
 from dpnn.data.pieces import PieceWriter, delete_pieces
+from dpnn.data.saying import say
 from dpnn.data.settling import settled
 from dpnn.data.spark_shards import SparkShards
 from dpnn.data.splits import ByColumn, ByContent, Rule, Whole
@@ -209,7 +210,14 @@ def _lay_down(
     facts = pieces.repartitionById(num_shards, "shard").mapInArrow(write, "fact string")
     if isinstance(session, ClassicSession):
         return KeptRDD.of(session, facts)
-    return KeptFrame(session, facts)
+    kept = KeptFrame(session, facts)
+    if not kept.persisted:
+        say(
+            "this platform keeps nothing between jobs (it refuses to persist): each step reads all "
+            "rows again, and so takes as long as a read; take large steps, or engine='local' where "
+            "the data fits this machine"
+        )
+    return kept
 
 
 def _pieces(source: Source, num_shards: int, run: str, near: bool) -> DataFrame:

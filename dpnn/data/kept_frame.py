@@ -23,7 +23,6 @@ from pyspark.sql import DataFrame
 
 from dpnn.data.files import delete_run
 from dpnn.data.kept import LEVEL, Fact
-from dpnn.data.saying import say
 from dpnn.spark.session import Session
 
 T = TypeVar("T")
@@ -49,11 +48,6 @@ class KeptFrame:
             if not _is_refused(error):
                 raise
             self.persisted = False
-            say(
-                "this platform keeps nothing between jobs (persist is refused): every step reads "
-                "all the rows again, so take few, large steps, or engine='local' where the data "
-                "fits this machine"
-            )
 
     def facts(self) -> list[Fact]:
         return self.map(iter)

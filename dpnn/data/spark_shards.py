@@ -32,7 +32,7 @@ from dpnn.data.kept import Fact, Kept, KeptRDD
 from dpnn.data.placement import add_checksums
 from dpnn.data.shards import Facts, Layout, LocalShards, Shard, as_split
 from dpnn.spark.classic import ClassicSession
-from dpnn.spark.session import ConnectUnsupported
+from dpnn.spark.session import NO_RDDS, ConnectUnsupported
 
 R = TypeVar("R")
 Layouts = dict[str, Layout]
@@ -91,10 +91,7 @@ class SparkShards:
 
     def _of_rdd(self) -> KeptRDD:
         if not isinstance(self.kept, KeptRDD):
-            raise ConnectUnsupported(
-                "Spark Connect has no RDDs, which the engines 'job' and 'resident' need: take "
-                "engine='frames', or 'auto'"
-            )
+            raise ConnectUnsupported(NO_RDDS)
         return self.kept
 
     @property

@@ -33,19 +33,26 @@ from dpnn.engines.step_jobs import StepJobs, shuffles
 from dpnn.engines.worker import Program
 from dpnn.spark.sent import Inline
 
-LARGE = 1 << 26  # bytes of weights in one query; a message of Spark Connect takes 128 MiB in all
+# Bytes of weights in one query: a server keeps the last queries several times over. A message of
+# Spark Connect may have 128 MiB.
+LARGE = 1 << 22
+MESSAGE = 1 << 24
 Batches = Iterable[pa.RecordBatch]
 Task = Callable[[Batches], Iterator[pa.RecordBatch]]
 
 
 class FramesEngine(StepJobs):
-    """Over DataFrames alone; on any session."""
+    """Over DataFrames alone; on any session.
 
-    def __init__(self, program: Program, shards: SparkShards, large: int = LARGE) -> None:
+    large     the most bytes of weights that go along in a step's query
+    message   more are sent before, so many bytes at a time
+    """
+
+    def __init__(self, program: Program, shards: SparkShards) -> None:
         super().__init__(shards)
         self._spark, self._frame = shards.session.spark, shards.kept.frame()
         self._program = Inline(cloudpickle.dumps(program))
-        self._fit, self._large = program.id, large
+        self._fit, self.large, self.message = program.id, LARGE, MESSAGE
 
     def allocate(self, size: int) -> np.ndarray:
         return np.zeros(size, np.float32)
@@ -57,7 +64,7 @@ class FramesEngine(StepJobs):
         shards = self._shards
         self._version += 1
         start = perf_counter()
-        beside = weights.nbytes > self._large
+        beside = weights.nbytes > self.large
         frame = self._frame.crossJoin(F.broadcast(self._sent(weights))) if beside else self._frame
         send = perf_counter() - start
         size = weights.nbytes if plan.kind.gradient else 0
@@ -91,13 +98,13 @@ class FramesEngine(StepJobs):
         return parts
 
     def _sent(self, weights: np.ndarray) -> DataFrame:
-        """Weights as rows `at`, `piece`: there already, some `large` bytes a message, so that the
-        query itself is small; gone from Spark when this is.
+        """Weights as rows `at`, `piece`: there already, some `message` bytes at a time, so that
+        the query itself is small; gone from Spark when this is.
         """
         flat = weights.view(np.uint8)
         made = []
-        for start in range(0, len(flat), self._large):
-            some = _pieces(flat[start : start + self._large].tobytes(), start)
+        for start in range(0, len(flat), self.message):
+            some = _pieces(flat[start : start + self.message].tobytes(), start)
             frame = self._spark.range(0, 1, 1, 1).mapInArrow(some, "at bigint, piece binary")
             made.append(frame.localCheckpoint())
         return reduce(lambda a, b: a.union(b), made)

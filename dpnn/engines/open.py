@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dpnn.data.dataset import Dataset
 from dpnn.engines.protocol import Engine
 from dpnn.engines.worker import Program
 
 _UNIX_SOCKETS = "spark.python.unix.domain.socket.enabled"
+
+
+def require(name: str, frame: Any) -> None:
+    """ConnectUnsupported where the session of a DataFrame cannot run an engine."""
+    from dpnn.spark.session import NO_RDDS, ConnectUnsupported, is_connect
+
+    if name in ("job", "resident") and is_connect(frame):
+        raise ConnectUnsupported(NO_RDDS)
 
 
 def open_engine(name: str, program: Program, dataset: Dataset) -> tuple[Engine, str, str]:

@@ -169,7 +169,7 @@ def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
         if not overwrite:
             raise FileExistsError(f"{path} exists already: name another, or --overwrite")
     with target.folder() as part:
-        frame.write.mode("overwrite" if overwrite else "errorifexists").parquet(part)
+        frame.write.mode("overwrite" if overwrite else "error").parquet(part)
 
 
 def columns(text: str | None, known: Any = None) -> Any:

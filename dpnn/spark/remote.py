@@ -25,7 +25,7 @@ def reach(uri: str) -> HadoopPath | RemotePath:
     try:
         session = Session.active()
     except RuntimeError:
-        raise RuntimeError(f"{uri} needs a Spark session: start one, or use file:") from None
+        raise RuntimeError(f"{uri} needs a running Spark session: start one or use file:") from None
     if isinstance(session, ConnectSession):
         return RemotePath(uri, session)
     return HadoopPath(uri)

@@ -17,6 +17,11 @@ from typing import Any
 from dpnn.spark import errors
 from dpnn.spark.reading import Progress
 
+NO_RDDS = (
+    "Spark Connect has no RDDs, which the engines 'job' and 'resident' need: take "
+    "engine='frames', or 'auto'"
+)
+
 
 class ConnectUnsupported(TypeError):
     """A Spark Connect session was given where only a classic one will do."""

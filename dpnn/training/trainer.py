@@ -10,6 +10,7 @@ from dpnn import nn
 from dpnn.data.dataset import Dataset
 from dpnn.data.roles import is_frame
 from dpnn.data.saying import say
+from dpnn.engines.open import require
 from dpnn.models.model import TrainedModel
 from dpnn.nn.core.fields import is_number
 from dpnn.nn.core.spec import plain
@@ -136,6 +137,8 @@ class Trainer:
                 if any(one is not None for one in told):
                     raise TypeError("a Dataset knows its columns, splits and shards: give it alone")
                 return self._fit(data, waiting)
+            if is_frame(data):
+                require(self.engine, data)
             shards = self._slots(data) if num_shards is None else num_shards
             with waiting.over("reading the data"):
                 made = Dataset(data, *told[:4], shards, self.progress)

@@ -1,4 +1,4 @@
-"""The job engine: same bits as `local`, one Spark job a step, errors as one line."""
+"""Engines of one Spark job a step: same bits as `local`, errors as one line."""
 
 import os
 import shutil
@@ -10,12 +10,14 @@ import pytest
 
 from dpnn import nn
 from dpnn.data.ingest import ingest
+from dpnn.engines.frames import FramesEngine
 from dpnn.engines.job import JobEngine
 from dpnn.engines.local import LocalEngine
 from dpnn.engines.protocol import Kind, Plan, ShardError
 from dpnn.engines.step_jobs import describe, shuffles
 from dpnn.engines.worker import Program
 
+ENGINES = {"job": JobEngine, "frames": FramesEngine}
 MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.3), nn.Dense(3))
 
 
@@ -33,15 +35,15 @@ def frames(spark_session):
     return {rows: make(rows) for rows in (6, 97)}
 
 
-@pytest.fixture
-def opened(frames):
-    """(job engine, local engine) over the same shards; closed afterwards."""
-    held = []
+@pytest.fixture(params=["job", pytest.param("frames", marks=pytest.mark.connect)])
+def opened(request, frames):
+    """(engine, local engine) over the same shards; closed afterwards."""
+    kind, held = ENGINES[request.param], []
 
     def open_both(rows=97, num_shards=3, model=MODEL):
         shards = ingest(frames[rows], "x", "y", num_shards=num_shards, validation=frames[97])
         program = Program(model, (5,), nn.SoftmaxCrossEntropy(), seed=3)
-        engines = JobEngine(program, shards), LocalEngine(program, shards.fetch().shards)
+        engines = kind(program, shards), LocalEngine(program, shards.fetch().shards)
         held.extend([*engines, shards])
         return engines
 
@@ -189,6 +191,7 @@ def files(sc):
     return sorted(Path(sc._temp_dir).iterdir())
 
 
+@pytest.mark.parametrize("opened", ["job"], indirect=True)
 def test_nothing_left_behind(opened, spark_context):
     job, _ = opened()
     weights = start(job)
@@ -205,6 +208,7 @@ def test_nothing_left_behind(opened, spark_context):
     assert len(files(spark_context)) == len(before) - 1  # the program
 
 
+@pytest.mark.parametrize("opened", ["job"], indirect=True)
 def test_names_in_the_spark_ui(opened, spark_context, job_listing):
     job, _ = opened()
     store = spark_context._jsc.sc().statusStore()
