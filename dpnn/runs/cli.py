@@ -108,15 +108,17 @@ def session(name: str) -> SparkSession:
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     for context in ("SQL", "DataFrame"):  # Spark's own copy, in JSON, of what `main` tells
         logging.getLogger(f"{context}QueryContextLogger").setLevel(logging.CRITICAL)
-    made = SparkSession.builder.appName(name).getOrCreate()
-    running = Session.over(made)
+    try:
+        running = Session.active()
+    except RuntimeError:
+        running = Session.over(SparkSession.builder.appName(name).getOrCreate())
     running.tell_signals()
     for number in (signal.SIGINT, signal.SIGTERM):  # in place of Spark's own
         signal.signal(number, _ended)
     if not running.is_on("spark.python.unix.domain.socket.enabled"):
         cure = "spark.python.unix.domain.socket.enabled=true"
         print(f"dpnn: {cure} would take about 30 ms off each Spark job", file=sys.stderr)
-    return made
+    return running.spark
 
 
 def stop() -> None:
@@ -168,8 +170,7 @@ def write(frame: DataFrame, path: str, overwrite: bool = False) -> None:
             raise FileExistsError(f"{path} is a file: name a directory")
         if not overwrite:
             raise FileExistsError(f"{path} exists already: name another, or --overwrite")
-    with target.folder() as part:
-        frame.write.mode("overwrite" if overwrite else "error").parquet(part)
+    target.write_table(frame, overwrite)
 
 
 def columns(text: str | None, known: Any = None) -> Any:

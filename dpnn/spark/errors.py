@@ -67,7 +67,8 @@ _KNOWN = [
         "before the session starts",
     ),
     _Known(
-        r"java\.lang\.OutOfMemoryError: (?:Java heap space|GC overhead|Requested array size)",
+        r"java\.lang\.OutOfMemoryError: (?:Java heap space|GC overhead|Requested array size)"
+        r"|TaskResultLost",
         SparkFailure,
         "Spark's JVM has run out of memory: give it more before the session starts, with "
         "spark.driver.memory (spark.executor.memory on a cluster)",

@@ -82,13 +82,13 @@ class HadoopPath:
                 self._fs.copyFromLocalFile(False, True, here, part)
                 self._replace(part)
 
-    @contextmanager
-    def folder(self) -> Iterator[str]:
-        """A folder to write to in its place, which takes that place where nothing fails."""
+    def write_table(self, frame: Any, overwrite: bool) -> None:
+        """Parquet in this place, once it is whole; what is there goes, if it may."""
         with self._part("_") as part:
-            yield part.toString()
+            frame.write.parquet(part.toString())
             with self._told():
-                self._fs.delete(self._path, True)
+                if overwrite:
+                    self._fs.delete(self._path, True)
                 if not self._fs.rename(part, self._path):
                     raise OSError(f"cannot write {self.uri}: renaming {part.toString()} failed")
 

@@ -80,10 +80,11 @@ class RemotePath:
     def sweep(self) -> None:
         """Nothing: Spark removes what it did not commit."""
 
-    @contextmanager
-    def folder(self) -> Iterator[str]:
-        """The folder itself: Spark commits what is written to it as a whole."""
-        yield self.uri
+    def write_table(self, frame: Any, overwrite: bool) -> None:
+        """Parquet in this place, which Spark commits as a whole."""
+        if overwrite:
+            frame = frame.localCheckpoint()  # what fails, fails before the old rows are gone
+        frame.write.mode("overwrite" if overwrite else "error").parquet(self.uri)
 
     def _files(self, path: str) -> Any:
         reader = self._session.spark.read.format("binaryFile")

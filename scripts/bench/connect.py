@@ -46,6 +46,7 @@ def session(kind: str) -> Any:
 
     builder: Any = SparkSession.builder.appName("dpnn bench")
     builder = builder.remote("local[2]") if kind == "connect" else builder.master("local[2]")
+    builder = builder.config("spark.driver.memory", "4g")
     builder = builder.config("spark.python.unix.domain.socket.enabled", "true")
     builder = builder.config("spark.ui.showConsoleProgress", "false")
     return builder.config("spark.ui.enabled", "false").getOrCreate()

@@ -67,6 +67,7 @@ def refused(result):
     return lines[0]
 
 
+@pytest.mark.connect
 def test_train_evaluate_predict(job, tmp_path):
     status, out, err = job("train", *QUICK, "--set", "output.model=made/m.safetensors")
     assert status == 0, err
@@ -98,6 +99,7 @@ def test_train_evaluate_predict(job, tmp_path):
     assert right.mean() == pytest.approx(figures["accuracy"])
 
 
+@pytest.mark.connect
 def test_the_model_says_what_it_was_trained_on(model_file):
     source = load(model_file).source
     assert source["rows"] == 1437
@@ -105,6 +107,7 @@ def test_the_model_says_what_it_was_trained_on(model_file):
     assert source["schema"] == {"pixels": "array<smallint>", "label": "int"}
 
 
+@pytest.mark.connect
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -146,6 +149,7 @@ def assert_match(pattern, text):
     assert re.search(pattern, text), text
 
 
+@pytest.mark.connect
 @pytest.mark.parametrize("name", ["evaluate", "predict"])
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -179,6 +183,7 @@ def test_bad_input_leaves_the_output_untouched(
     assert not list(tmp_path.glob("_out*"))
 
 
+@pytest.mark.connect
 def test_predict_replaces_only_when_told(job, model_file, tmp_path):
     where = ["--model", model_file, "--data", "package:digits/test"]
     where += ["--output", tmp_path / "out"]
@@ -194,6 +199,7 @@ def test_predict_replaces_only_when_told(job, model_file, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.connect
 def test_inputs_of_other_names(job, spark_session, tmp_path):
     frame = spark_session.range(40).selectExpr("double(id) a", "double(id) b", "int(id % 2) label")
     frame.write.parquet(str(tmp_path / "named"))
