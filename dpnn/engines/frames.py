@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
@@ -85,7 +86,7 @@ class FramesEngine(StepJobs):
             levels[0] if levels else 0,
         )
         rows = frame.mapInArrow(leaves, frame_rows.SCHEMA)
-        for level, above in zip(levels, [*levels[1:], levels[-1]] if levels else [], strict=True):
+        for level, above in pairwise([*levels, *levels[-1:]]):
             places = -(-shards.num_shards // 2**level)
             moved = rows.repartitionById(places, "place")
             rows = moved.mapInArrow(_joined(shards.num_shards, above), frame_rows.SCHEMA)

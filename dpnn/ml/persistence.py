@@ -13,6 +13,7 @@ from typing import Any
 from pyspark.ml.util import DefaultParamsReader, DefaultParamsWriter, MLReader, MLWriter
 
 from dpnn.models.model import load
+from dpnn.spark.session import is_connect
 
 FILE = "model.safetensors"
 
@@ -23,6 +24,15 @@ class ModelWriter(MLWriter):
     def __init__(self, instance: Any) -> None:
         super().__init__()
         self.instance = instance
+
+    def _handleOverwrite(self, path: str) -> None:
+        """pyspark's own asks a JVM, which is not there over Spark Connect."""
+        if not is_connect(self.sparkSession):
+            super()._handleOverwrite(path)
+            return
+        from pyspark.ml.util import _remove_dfs_dir
+
+        _remove_dfs_dir(path, self.sparkSession)
 
     def saveImpl(self, path: str) -> None:
         facts = {"facts": self.instance._facts()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,8 +102,7 @@ class RemotePath:
                 if "PATH_NOT_FOUND" in str(error):
                     return []
                 raise
-        name = f"/{self.uri.rpartition('/')[2]}"
-        return [_after(row.path, self.uri, name) for row in found]
+        return [_after(row.path, self.uri) for row in found]
 
     def _content(self) -> bytes:
         """Of a file, piece by piece."""
@@ -126,8 +126,8 @@ class RemotePath:
             raise OSError(f"cannot reach {self.uri}: {first_line(error)}") from None
 
 
-def _after(path: str, uri: str, name: str) -> str:
+def _after(path: str, uri: str) -> str:
     """What of a file's full path lies beneath `uri`, whose host and scheme Spark may spell out."""
-    bare = uri.partition(":")[2].lstrip("/")
-    place = path.find(bare)
-    return path[place + len(bare) :].lstrip("/") if place >= 0 else path.rpartition(name)[2]
+    bare = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]+:", "", uri).lstrip("/")
+    found = re.search(f"/{re.escape(bare)}(?:/(.*))?$", path)
+    return (found[1] or "") if found else path

@@ -80,7 +80,7 @@ def _folders(files: list[str]) -> list[str]:
     """Where files lie, above what are folders of partitions."""
     found = set()
     for file in files:
-        parts = file.split("/")[:-1]
+        parts = re.sub("^file:/+", "file:/", file).split("/")[:-1]
         while parts and "=" in parts[-1]:
             parts.pop()
         found.add("/".join(parts))

@@ -53,6 +53,7 @@ def test_ten_fits_of_one_read(df, job_listing):
     assert len(before) <= 3  # of one read
 
 
+@pytest.mark.connect
 def test_facts(df, capsys):
     with Dataset(df, ["a", "b", "c"], "y", validation="held", num_shards=2) as data:
         held = int((X[:, 0] > 1).sum())
@@ -74,6 +75,7 @@ def test_facts(df, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.connect
 def test_a_share_of_the_rows_is_the_same_on_any_cluster(df):
     """By content: whatever the partitions and the shards, as arrays, tables and DataFrames."""
     names, y = ["a", "b", "c"], "y"
@@ -96,6 +98,7 @@ def test_a_share_of_the_rows_is_the_same_on_any_cluster(df):
         assert fit(pandas).model.columns.label == "y"
 
 
+@pytest.mark.connect
 def test_all_ways_to_say_validation_are_one(df):
     names, held = ["a", "b", "c"], X[:, 0] > 1
     frame = pd.DataFrame(X, columns=names).assign(y=Y, held=held, text=held.astype(str))

@@ -41,9 +41,16 @@ def fit(engine, data, num_shards, model=MODEL, changes=None, **columns):
 
 
 @pytest.mark.parametrize(
-    ("rows", "num_shards"), [(301, 1), (301, 2), (301, 3), (301, 5), (301, 8), (6, 8)]
+    ("rows", "num_shards"),
+    [
+        (301, 1),
+        (301, 2),
+        pytest.param(301, 3, marks=pytest.mark.connect),
+        (301, 5),
+        (301, 8),
+        pytest.param(6, 8, marks=pytest.mark.connect),
+    ],
 )
-@pytest.mark.connect
 def test_engines_agree(spark_session, engines, rows, num_shards):
     """With 6 rows in 8 shards some are empty; 301 rows never divide evenly."""
     df, x, y = frame(spark_session, rows, sort=True)
@@ -108,7 +115,6 @@ def test_arrays_on_spark(spark_session, engines):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "float16", ">f4", ">i2"])
-@pytest.mark.connect
 def test_arrays_of_types_that_spark_lacks(spark_session, engines, dtype):
     x = np.random.default_rng(0).integers(0, 200, (90, 4)).astype(dtype)
     y = (x[:, 0] > 100).astype(np.uint8)

@@ -78,6 +78,7 @@ def test_local_steps_are_the_trainers(table):
         assert "local_steps" not in classifier()._settings(data)
 
 
+@pytest.mark.connect
 def test_raw_columns_and_labels_of_strings(table, model):
     assert model.labels == ["no", "yes"]
     assert (model.numClasses, model.numFeatures) == (2, 3)
@@ -86,6 +87,7 @@ def test_raw_columns_and_labels_of_strings(table, model):
     assert model.summary.validationHistory["loss"]
 
 
+@pytest.mark.connect
 def test_outputs_and_other_columns(table, model):
     made = model.transform(table)
     assert made.columns == [*table.columns, "rawPrediction", "probability", "prediction"]
@@ -108,6 +110,7 @@ def test_thresholds_choose_the_largest_share(table, model):
     assert shy < model.transform(table).where("prediction = 1").count()
 
 
+@pytest.mark.connect
 def test_what_matters_and_where_to_say_yes(table, model):
     found = model.importance(table, "auc")
     assert sorted(found["column"]) == ["job", "p", "q"]
@@ -132,6 +135,7 @@ def test_one_row(table, model):
     )
 
 
+@pytest.mark.connect
 def test_the_model_has_the_estimators_uid_and_comes_back(table, model, tmp_path):
     path = str(tmp_path / "model")
     model.write().overwrite().save(path)
@@ -147,6 +151,7 @@ def test_the_model_has_the_estimators_uid_and_comes_back(table, model, tmp_path)
     assert NeuralNetworkClassifier.load(str(tmp_path / "estimator")).getLayers() == [16]
 
 
+@pytest.mark.connect
 def test_a_regressor_in_units_of_its_label(table, tmp_path):
     regressor = NeuralNetworkRegressor(
         labelCol="value", categoricalCols=["job"], numericCols=["p"], layers=[16], maxIter=40
@@ -181,6 +186,7 @@ def test_which_rows_validate(table, by):
     assert held == due if due is not None else held % 200 == 0
 
 
+@pytest.mark.connect
 def test_bad_input_is_one_line(table, capsys):
     with pytest.raises(ValueError, match="no column 'P' in the data: did you mean 'p'"):
         classifier(numericCols=["P"]).fit(table)
@@ -234,6 +240,7 @@ def test_param_maps_share_one_read(table, job_listing):
     assert len({tuple(m.trained.weights[:5]) for m in models}) == 3
 
 
+@pytest.mark.connect
 def test_in_a_pipeline_and_a_cross_validator(table, tmp_path):
     words = StringIndexer(inputCol="word", outputCol="number")
     last = NeuralNetworkClassifier(labelCol="number", layers=[8], maxIter=3, numShards=2)
@@ -252,6 +259,7 @@ def test_in_a_pipeline_and_a_cross_validator(table, tmp_path):
     assert best[0] == best[1]
 
 
+@pytest.mark.connect
 def test_mllibs_perceptron_by_its_import_line(table, tmp_path):
     stages = [
         StandardScaler(inputCol="features", outputCol="scaled"),

@@ -69,6 +69,7 @@ def test_regression_has_no_probabilities():
         trained(1, nn.MeanSquaredError()).predict_probability(X)
 
 
+@pytest.mark.connect
 def test_transform_adds_prediction_and_probability_and_leaves_the_rest(frame):
     model = trained()
     rows = model.transform(frame).orderBy("id").collect()
@@ -93,6 +94,7 @@ def test_transform_types(frame):
     assert several["prediction"] == "array<double>"
 
 
+@pytest.mark.connect
 def test_transform_of_a_regression_gives_values(frame):
     one, two = trained(1, nn.MeanSquaredError()), trained(2, nn.MeanSquaredError())
     for model in (one, two):
@@ -101,6 +103,7 @@ def test_transform_of_a_regression_gives_values(frame):
         np.testing.assert_allclose(found, model.predict(X), rtol=1e-6)
 
 
+@pytest.mark.connect
 def test_transform_of_names_with_dots_and_twins(frame):
     from pyspark.sql import functions as F
 
@@ -118,6 +121,7 @@ def test_transform_of_names_with_dots_and_twins(frame):
     assert [row.prediction for row in rows] == expected
 
 
+@pytest.mark.connect
 def test_transform_sees_other_weights(frame):
     model = trained()
     before = [row.prediction for row in model.transform(frame).orderBy("id").collect()]
@@ -166,6 +170,7 @@ def test_evaluate_takes_targets_between_no_and_yes():
         model.evaluate((X, np.full(len(X), 7.0)))
 
 
+@pytest.mark.connect
 def test_transform_keeps_vectors_and_nested_inputs(spark_session):
     from pyspark.ml.linalg import Vectors
 
@@ -239,6 +244,7 @@ def test_evaluate_is_the_same_on_arrays_and_a_dataframe(frame):
     assert model.evaluate(frame) == expected
 
 
+@pytest.mark.connect
 def test_evaluate_weighs_rows(frame):
     weights = np.arange(8) % 3.0
     expected = expected_figures(trained(), weights)
@@ -270,6 +276,7 @@ def test_evaluate_refuses_bad_labels_and_no_rows(frame):
         trained().evaluate(X)
 
 
+@pytest.mark.connect
 def test_evaluate_tells_of_all_bad_rows_in_one_line(frame):
     from pyspark.sql import functions as F
 
@@ -428,6 +435,7 @@ def test_a_path_that_names_a_folder_is_refused(tmp_path):
     assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
+@pytest.mark.connect
 def test_a_layer_of_ones_own_asks_for_its_module(tmp_path):
     (tmp_path / "my_layers.py").write_text(
         "from dpnn import nn\n\n\nclass Half(nn.Layer):\n"

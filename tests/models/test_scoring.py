@@ -78,6 +78,7 @@ def values(df, *names):
     return [np.array([row[name] for row in rows]) for name in names]
 
 
+@pytest.mark.connect
 @pytest.mark.parametrize("kind", ["classes", "binary", "values"])
 def test_the_same_score_everywhere(frame, tmp_path, kind):
     loss, units = {
@@ -146,6 +147,7 @@ def perceptron(units=3, loss=None):
     return TrainedModel(network, loss or nn.SoftmaxCrossEntropy(), Columns(["a", "b"], "y"))
 
 
+@pytest.mark.connect
 def test_named_outputs(small):
     model = perceptron()
     found = model.transform(
@@ -208,6 +210,7 @@ def test_both_outputs_of_a_batch_share_one_pass(monkeypatch):
     assert not is_frame(columns)
 
 
+@pytest.mark.connect
 def test_a_function_in_sql_of_single_and_packed_columns(small, spark_session):
     model = perceptron()
     expected = values(model.transform(small), "prediction", "probability")
@@ -240,6 +243,7 @@ def test_a_function_with_threads_in_the_worker(small, spark_session):
     assert (found[0] == expected[0]).all()
 
 
+@pytest.mark.connect
 def test_a_bad_value_in_a_lazy_frame_names_its_column(small):
     from pyspark.errors import PythonException
     from pyspark.sql import functions as F
@@ -257,6 +261,7 @@ def test_a_bad_value_in_a_lazy_frame_names_its_column(small):
         model.transform(holes).collect()
 
 
+@pytest.mark.connect
 def test_a_stream_of_rows(small, spark_session, tmp_path):
     model = perceptron()
     small.write.parquet(str(tmp_path / "in"))
