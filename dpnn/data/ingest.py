@@ -208,9 +208,11 @@ def _lay_down(
     frames = (_pieces(source, num_shards, run, near) for source in sources)
     pieces = reduce(lambda a, b: a.union(b), frames)
     facts = pieces.repartitionById(num_shards, "shard").mapInArrow(write, "fact string")
+    kept: Kept
     if isinstance(session, ClassicSession):
-        return KeptRDD.of(session, facts)
-    kept = KeptFrame(session, facts)
+        kept = KeptRDD.of(session, facts)
+    else:
+        kept = KeptFrame(session, facts)
     if not kept.persisted:
         say(
             "this platform keeps nothing between jobs (it refuses to persist): each step reads all "
