@@ -118,11 +118,12 @@ class RemotePath:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Spark's errors as one OSError line."""
+        from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
 
         try:
             yield
-        except PySparkException as error:
+        except (PySparkException, Py4JError) as error:
             raise OSError(f"cannot reach {self.uri}: {first_line(error)}") from None
 
 
