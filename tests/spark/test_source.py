@@ -19,11 +19,13 @@ def test_partition_columns_are_inputs_and_filters_are_recorded(spark_session, ta
     df = read(spark_session, table, "year > 2020 and x < 20")
     with ingest(df, ["x", "year"], num_shards=2) as shards:
         assert sum(shards.facts["train"].rows) == 13
+        counts = shards.source.pop("read")
+        assert (counts["files"], counts["rows"]) == (2, 20)
         assert shards.source == {
             "paths": [f"file:{table}"],
             "where": ["((year > 2020) AND (CAST(x AS DOUBLE) < CAST(20 AS DOUBLE)))"],
             "schema": {"x": "float", "year": "int"},
-            "reader": "spark",
+            "reader": "files",
             "rows": 13,
         }
 
