@@ -95,7 +95,7 @@ class FramesEngine(StepJobs):
         if plan.kind.gradient:
             self.costs.steps += 1
             self.costs.send += send
-            self.costs.bytes += size * (shards.num_shards + len(parts))
+            self.costs.bytes += size * shards.num_shards + sum(part.bytes for part in parts)
         return parts
 
     def _sent(self, weights: np.ndarray) -> DataFrame:

@@ -85,7 +85,7 @@ class JobEngine(StepJobs):
         if plan.kind.gradient:
             self.costs.steps += 1
             self.costs.send += send
-            self.costs.bytes += size * (shards.num_shards + len(parts))
+            self.costs.bytes += size * shards.num_shards + sum(part.bytes for part in parts)
         return parts
 
     def _join(self, rdd: RDD, level: int) -> RDD:

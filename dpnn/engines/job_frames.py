@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from pyspark.serializers import Serializer, SpecialLengths
 
+from dpnn.engines.packing import pack, unpack
 from dpnn.engines.protocol import Sums
 from dpnn.engines.sums import Node
 
@@ -36,16 +37,20 @@ class Part:
 
     reports  one for each shard in it: (shard, host, seconds to get the weights, to compute)
     error    (kind, the one line, the trace beneath it)
+    packs    its flat vector travels packed, where that is shorter
+    bytes    how many its flat vector had on the way
     """
 
     node: Node
     sums: Sums | None = None
     reports: list[tuple[int, str, float, float]] = field(default_factory=list)
     error: tuple[str, str, str] | None = None
+    packs: bool = False
+    bytes: int = 0
 
 
 class Piece(NamedTuple):
-    """Of a part: its head, or some of its flat vector."""
+    """Of a part: its head, or some of its flat vector; packed if it is shorter than that is."""
 
     node: Node
     size: int
@@ -59,10 +64,13 @@ def pieces(parts: Iterable[Part]) -> Iterator[Piece]:
         flat = None if part.sums is None else part.sums.flat
         data = _EMPTY if flat is None else flat.view(np.uint8)
         tail = None if part.sums is None else part.sums.tail
-        head = pickle.dumps((part.node, tail, part.reports, part.error), 5)
+        head = pickle.dumps((part.node, tail, part.reports, part.error, part.packs), 5)
         yield Piece(part.node, len(data), _HEAD, head)
         for offset in range(0, len(data), FRAME):
-            yield Piece(part.node, len(data), offset, data[offset : offset + FRAME].data)
+            some = data[offset : offset + FRAME]
+            if part.packs:
+                some = pack(some.view(np.float32))
+            yield Piece(part.node, len(data), offset, some.data)
 
 
 class _Arriving:
@@ -73,12 +81,14 @@ class _Arriving:
         self.part: tuple | None = None
         self.bytes = _EMPTY if flat is None else flat.view(np.uint8)
         self.missing = len(self.bytes)
+        self.came = 0
 
     def whole(self) -> Part | None:
         if self.missing or self.part is None:
             return None
-        node, tail, reports, error = self.part
-        return Part(node, None if tail is None else Sums(self.flat, tail), reports, error)
+        node, tail, reports, error, packs = self.part
+        sums = None if tail is None else Sums(self.flat, tail)
+        return Part(node, sums, reports, error, packs, self.came)
 
 
 def new_array(_: Node, size: int) -> np.ndarray:
@@ -107,8 +117,15 @@ class Arrivals:
             read(memoryview(head))
             some.part = pickle.loads(head)  # noqa: S301
         else:
-            read(some.bytes[offset : offset + length].data)
-            some.missing -= length
+            here = some.bytes[offset : offset + FRAME]
+            if length == len(here):
+                read(here.data)
+            else:
+                packed = bytearray(length)
+                read(memoryview(packed))
+                unpack(packed, here.view(np.float32))
+            some.missing -= len(here)
+            some.came += length
         if part := some.whole():
             del self._some[node]
         return part

@@ -88,6 +88,7 @@ def compute(
             seat.take(weights, version)
             ready = perf_counter()
             part.sums = seat.worker.run(plan, handle.shard, data)
+            part.packs = seat.worker.rounds
             took = (ready - start, perf_counter() - ready)
             part.reports = [(handle.shard, socket.gethostname(), *took)]
         except Exception as error:  # goes to the driver as a value, not four times as a failed task
@@ -105,8 +106,9 @@ def combine(parts: Iterable[Part], num_shards: int) -> Iterator[Part]:
         return
     nodes = sums.merge({p.node: p.sums for p in parts if p.sums is not None}, num_shards)
     reports = [report for part in parts for report in part.reports]
+    packs = any(part.packs for part in parts)
     for node, total in nodes.items():
-        yield Part(node, total, reports)
+        yield Part(node, total, reports, packs=packs)
         reports = []
 
 

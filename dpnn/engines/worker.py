@@ -18,6 +18,7 @@ from dpnn import nn
 from dpnn.data.shards import Batches, Rows, Shard, Split
 from dpnn.engines.cause import cause
 from dpnn.engines.protocol import Kind, Plan, ShardError, Sums
+from dpnn.engines.rounding import Rounding
 from dpnn.engines.rounds import LocalSteps, check_moved
 from dpnn.nn.kernels.arrays import to_device, to_host
 from dpnn.nn.more import normalization
@@ -33,6 +34,7 @@ class Program:
     micro_batch   the most rows of one pass; a step with more rows adds up several passes
     metrics       those of the validation rows; None: all
     optimizer     the inner one, and the clipping, of shards that take steps of their own
+    wire          what a shard's sums are rounded to before they travel; float32: nothing
     """
 
     model: nn.Layer
@@ -44,6 +46,7 @@ class Program:
     metrics: tuple[str, ...] | None = None
     optimizer: nn.Optimizer | None = None
     clip_norm: float | None = None
+    wire: str = "float32"
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -78,6 +81,13 @@ class Worker:
         self._cut: dict[tuple[str, int], Batches] = {}
         self._more = np.empty(0, np.float32)  # the gradient of a second, third … micro batch
         self._local: LocalSteps | None = None
+        wire = program.wire
+        self._rounding = None if wire == "float32" else Rounding(self.net.layout, wire)
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the sums are rounded, so that they can be packed."""
+        return self._rounding is not None
 
     def tail_size(self, kind: Kind) -> int:
         """How many float64 a plan of this kind returns beside the flat vector."""
@@ -100,7 +110,15 @@ class Worker:
         """
         if plan.kind == Kind.ROUND:
             with np.errstate(all="ignore"):
-                return self._round(plan, shard, data)
+                sums = self._round(plan, shard, data)
+        else:
+            sums = self._step(plan, shard, data)
+        if self._rounding is not None and sums.flat is not None:
+            self._rounding(sums.flat, (self.program.seed, plan.epoch, plan.step, shard))
+        return sums
+
+    def _step(self, plan: Plan, shard: int, data: Shard) -> Sums:
+        """The sums of the rows of a step, or of all rows of a split."""
         if self._device:
             self.net.weights.set(self._weights)
         split = data[plan.kind.split]
@@ -125,7 +143,7 @@ class Worker:
         try:
             for step in range(plan.step, plan.step + plan.local):
                 now = plan._replace(kind=Kind.TRAIN, step=step)
-                sums = self.run(now, shard, data)
+                sums = self._step(now, shard, data)
                 local.update(sums, now)
                 tail.numbers += sums.tail
         finally:

@@ -72,7 +72,7 @@ class NetworkEstimator(ReadsOnce, NetworkParams):
         """The arguments of `Trainer`."""
         settings = self._network(data)
         given = {"maxIter": "epochs", "batchSize": "batch_size", "seed": "seed", "engine": "engine"}
-        given["localSteps"] = "local_steps"
+        given |= {"localSteps": "local_steps", "wire": "wire"}
         for name, argument in given.items():
             if self.isDefined(self.getParam(name)):
                 self._check_count(name)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
@@ -17,22 +17,9 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
-from dpnn.nn import nearest
+from dpnn.ml.checked import CheckedParams
 
 INVALID = ("error", "skip", "keep")
-
-
-class CheckedParams(Params):
-    """Params that are set by name: a wrong one hears the nearest right one."""
-
-    def _set(self, **kwargs: Any) -> Self:
-        names = [param.name for param in self.params]
-        for name in kwargs:
-            if name not in names:
-                raise TypeError(
-                    f"{type(self).__name__} has no Param {name!r}{nearest(name, names)}"
-                )
-        return super()._set(**kwargs)
 
 
 class NetworkParams(
@@ -118,6 +105,12 @@ class NetworkParams(
         "localSteps",
         "steps of each shard's own between two exchanges; weights depend on it",
         typeConverter=TypeConverters.toInt,
+    )
+    wire: Param[str] = Param(
+        Params._dummy(),
+        "wire",
+        "'float32', 'bfloat16' or 'int8': what shards send; weights depend on it",
+        typeConverter=TypeConverters.toString,
     )
     validationFraction: Param[float] = Param(
         Params._dummy(),
@@ -227,6 +220,12 @@ class NetworkParams(
 
     def setLocalSteps(self, value: int) -> Self:
         return self._set(localSteps=value)
+
+    def getWire(self) -> str:
+        return self.getOrDefault(self.wire)
+
+    def setWire(self, value: str) -> Self:
+        return self._set(wire=value)
 
     def getValidationFraction(self) -> float:
         return self.getOrDefault(self.validationFraction)

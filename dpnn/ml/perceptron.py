@@ -21,8 +21,8 @@ from pyspark.sql import DataFrame
 
 from dpnn import nn
 from dpnn.data.dataset import Dataset
+from dpnn.ml.checked import CheckedParams
 from dpnn.ml.classification import NeuralNetworkClassificationModel
-from dpnn.ml.params import CheckedParams
 from dpnn.ml.reading import ReadsOnce, fitted
 from dpnn.ml.summary import ClassificationSummary, PerceptronSummary
 from dpnn.training.events import EpochDone, FitStarted

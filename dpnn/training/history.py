@@ -32,6 +32,7 @@ class History(dict[str, list[Any]]):
     kept_epoch  the best epoch, where `patience` has looked for it
     engines     which engine took over when, and why
     local_steps how many a round has, as told or as found by "auto"; None where steps are common
+    wire        what the shards' sums were rounded to, if anything but float32; also in "costs"
     """
 
     def __init__(self, figures: dict[str, list[Any]] | None = None) -> None:
@@ -39,6 +40,7 @@ class History(dict[str, list[Any]]):
         self.kept_epoch: int | None = None
         self.engines: list[Choice] = []
         self.local_steps: int | None = None
+        self.wire = "float32"
 
     def append(self, row: dict[str, Any]) -> None:
         """One epoch's figures; a key that is new is filled with None for the epochs before."""
@@ -97,10 +99,14 @@ def _finite(value: Any) -> Any:
 
 
 def ledger(
-    costs: Costs, update: float, wall: float, local_steps: int | None = None
+    costs: Costs,
+    update: float,
+    wall: float,
+    local_steps: int | None = None,
+    wire: str = "float32",
 ) -> dict[str, Any]:
     """Milliseconds per step of an epoch whose steps took `wall` seconds, `update` on the driver;
-    per round, where that has `local_steps`.
+    per round, where that has `local_steps`. `bytes` are those of the `wire`.
     """
     steps = max(costs.steps, 1)
     parts = {
@@ -117,6 +123,8 @@ def ledger(
     row["bytes"], row["exchanges"] = costs.bytes // steps, costs.steps
     if local_steps is not None:
         row["local_steps"] = local_steps
+    if wire != "float32":
+        row["wire"] = wire
     if costs.seconds:
         slowest = max(costs.seconds, key=lambda shard: costs.seconds[shard])
         row["slowest_shard"], row["slowest_host"] = slowest, costs.hosts.get(slowest, "")

@@ -63,6 +63,7 @@ class Fit:
             metrics=None if trainer.metrics is None else tuple(trainer.metrics),
             optimizer=None if trainer.local_steps is None else optimizer,
             clip_norm=trainer.clip_norm,
+            wire=trainer.wire,
         )
         self.update = update(trainer, network.layout, optimizer)
         rows = data.rows_of_shards
@@ -129,6 +130,7 @@ class Fit:
         trainer, state = self.trainer, self.state
         if self.checkpoint is not None:
             self.checkpoint.restore(state, trainer.epochs)
+        state.history.wire = trainer.wire
         rows = {"validation": 0, **self.data.rows}
         at = (state.epoch, state.step)
         watched = None if trainer.patience is None else self.monitor
@@ -224,7 +226,7 @@ class Fit:
         """What must be equal for a checkpoint to be this training's."""
         trainer = self.trainer
         outer = trainer.outer or rounds.OUTER
-        names = ("seed", "batch_size", "micro_batch", "ema", "clip_norm")
+        names = ("seed", "batch_size", "micro_batch", "ema", "clip_norm", "wire")
         return {
             **{name: nn.to_spec(getattr(trainer, name)) for name in ("model", "loss", "optimizer")},
             **{name: getattr(trainer, name) for name in names},

@@ -24,6 +24,8 @@ from dpnn.training.result import Result
 
 EngineName = Literal["auto", "local", "job", "resident", "frames"]
 ENGINES = get_args(EngineName)
+Wire = Literal["float32", "bfloat16", "int8"]
+WIRES = get_args(Wire)
 
 
 @dataclass
@@ -37,6 +39,8 @@ class Trainer:
                  result depends on it and on num_shards: see docs/local-steps.md
     outer        the optimizer that moves the weights once a round, by the mean of the shards'
                  moves (default: nn.SGD(0.7, momentum=0.9, nesterov=True))
+    wire         "float32"; "bfloat16" or "int8" round what shards send to 2 bytes or 1 a number, by
+                 chance: see docs/local-steps.md
     engine       "auto", "local", "job", "resident" or "frames": the same weights, bit for bit
     clip_norm    the largest global norm of a step's mean gradient
     micro_batch  the most rows of one pass on a shard; larger steps add up several passes
@@ -73,6 +77,7 @@ class Trainer:
     checkpoint_steps: int | None = None
     local_steps: int | str | None = None
     outer: nn.Optimizer | None = None
+    wire: Wire = "float32"
     callbacks: Sequence[Any] = ()
     device: str = "cpu"
     progress: bool | None = None
@@ -106,6 +111,14 @@ class Trainer:
         self.local_steps = plain(self.local_steps)
         rounds.check(self.local_steps, self.outer, self.optimizer)
         self.optimizer.check(self.clip_norm, self.ema)
+        if self.wire not in WIRES:
+            raise ValueError(f"unknown wire {self.wire!r}{nn.nearest(self.wire, WIRES)}")
+        if self.wire != "float32" and self.optimizer.full_batch:
+            raise ValueError(
+                f"wire={self.wire!r} rounds gradients by chance, and "
+                f"optimizer={type(self.optimizer).__name__} searches along exact ones: leave wire "
+                "out, or take nn.Adam() or nn.SGD()"
+            )
         if self.engine not in ENGINES:
             known = nn.nearest(self.engine, ENGINES)
             raise ValueError(f"unknown engine {self.engine!r}{known}")

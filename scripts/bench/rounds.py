@@ -1,11 +1,12 @@
 """Local steps: the score on the test part against exchanges and bytes, beside synchronous steps.
 
 scripts/bench.sh rounds FOLDER [--only mnist] [--epochs N] [--shards 4] [--steps 1,4,16,64,epoch]
-                        [--picture docs/pictures/local-steps.svg]
+                        [--wires float32,bfloat16,int8] [--picture docs/pictures/local-steps.svg]
 
 FOLDER holds mnist/, adult/ and california/, each with train/ and test/ as Parquet. The engine is
 `local`: the weights are the same bit for bit on every other. Bytes are those that cross a network
-where each shard is on a host of its own: weights down and moves up.
+where each shard is on a host of its own: weights down and moves (or gradients) up, of which a
+smaller wire takes less.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import pyarrow.parquet as pq
 
 import dpnn
 from dpnn import Dataset, Trainer, nn, recipes
+from dpnn.engines.packing import pack
+from dpnn.engines.rounding import Rounding
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 DIGITS = nn.Sequential(nn.Rescale(1 / 255), nn.Dense(256), nn.ReLU(), nn.Dense(10))
@@ -37,11 +40,15 @@ class Task(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """What came of a fit: of each epoch the exchanges and megabytes so far, and the score."""
+    """What came of a fit: of each epoch the exchanges and megabytes so far (those that went up,
+    too), and the score.
+    """
 
     steps: str
+    wire: str
     exchanges: np.ndarray
     megabytes: np.ndarray
+    up: np.ndarray
     scores: np.ndarray
 
 
@@ -77,7 +84,16 @@ def settings(task: Task, data: Dataset) -> dict[str, Any]:
     return {name: made[name] for name in ("model", "loss", "optimizer")}
 
 
-def fit(task: Task, data: Dataset, steps: str, epochs: int) -> Fit:
+def sent(layout: nn.Layout, wire: str) -> int:
+    """The bytes of a shard's sums, none of them zeros."""
+    numbers = np.random.default_rng(0).standard_normal(layout.size).astype(np.float32)
+    if wire == "float32":
+        return numbers.nbytes
+    Rounding(layout, wire)(numbers, (0,))
+    return pack(numbers).size
+
+
+def fit(task: Task, data: Dataset, steps: str, wire: Any, epochs: int) -> Fit:
     local = {"synchronous": None, "epoch": 10**9}.get(steps) if not steps.isdigit() else int(steps)
     batch = 512 if task.name == "mnist" else 256
     trainer = Trainer(
@@ -85,27 +101,31 @@ def fit(task: Task, data: Dataset, steps: str, epochs: int) -> Fit:
         batch_size=batch,
         epochs=epochs,
         local_steps=local,
+        wire=wire,
         engine="local",
         progress=False,
     )
     result = trainer.fit(data)
-    size = result.model.weights.nbytes
     exchanges = np.cumsum([row["exchanges"] for row in result.history["costs"]])
-    moved = 2 * size * data.num_shards * exchanges / 1e6
-    return Fit(steps, exchanges, moved, np.array(result.history[task.score]))
+    down = result.model.weights.nbytes * data.num_shards * exchanges / 1e6
+    up = sent(result.model.network.layout, wire) * data.num_shards * exchanges / 1e6
+    return Fit(steps, wire, exchanges, down + up, up, np.array(result.history[task.score]))
 
 
 def show(task: Task, fits: Iterable[Fit]) -> None:
     print(f"\n{task.name}: {task.words} on the test part")
-    print(f"  {'local steps':<14}{'exchanges':>10}{'fewer':>8}{'MB':>10}{'last':>9}{'best':>9}")
+    print(
+        f"  {'local steps':<14}{'wire':<10}{'exchanges':>10}{'fewer':>8}{'MB':>10}{'up':>10}"
+        f"{'last':>9}{'best':>9}"
+    )
     most = None
     for one in fits:
         most = most or int(one.exchanges[-1])
         best = one.scores.min() if task.words == "RMSE" else one.scores.max()
         fewer = f"{most / one.exchanges[-1]:.0f} x"
         print(
-            f"  {one.steps:<14}{one.exchanges[-1]:>10}{fewer:>8}{one.megabytes[-1]:>10.1f}"
-            f"{one.scores[-1]:>9.4f}{best:>9.4f}",
+            f"  {one.steps:<14}{one.wire:<10}{one.exchanges[-1]:>10}{fewer:>8}"
+            f"{one.megabytes[-1]:>10.1f}{one.up[-1]:>10.1f}{one.scores[-1]:>9.4f}{best:>9.4f}",
             flush=True,
         )
 
@@ -119,7 +139,8 @@ def draw(found: dict[Task, list[Fit]], path: Path) -> None:
     figure, panels = charts(9, 3.6, len(found))
     for axes, (task, fits) in zip(panels, found.items(), strict=True):
         for hue, one in zip(hues, fits, strict=False):
-            axes.plot(one.exchanges, one.scores, "o-", color=hue, markersize=3, label=one.steps)
+            name = one.steps if one.wire == "float32" else f"{one.steps}, {one.wire}"
+            axes.plot(one.exchanges, one.scores, "o-", color=hue, markersize=3, label=name)
         axes.set(xscale="log", title=f"{task.name}, {task.words}", xlabel="exchanges")
         axes.grid(color=HAIR, alpha=0.5)
     panels[-1].legend(loc="upper right", fontsize=8, title="local steps", title_fontsize=8)
@@ -133,6 +154,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="of all, in place of 10 to 20")
     parser.add_argument("--shards", type=int, default=4)
     parser.add_argument("--steps", default="1,4,16,64,epoch")
+    parser.add_argument("--wires", default="float32")
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     found = {}
@@ -141,7 +163,9 @@ def main() -> None:
             with opened(options.folder, task, options.shards) as data:
                 each = ["synchronous", *options.steps.split(",")]
                 epochs = options.epochs or task.epochs
-                found[task] = [fit(task, data, steps, epochs) for steps in each]
+                wires = options.wires.split(",")
+                pairs = [(steps, wire) for steps in each for wire in wires]
+                found[task] = [fit(task, data, *pair, epochs) for pair in pairs]
             show(task, found[task])
     if options.picture:
         draw(found, options.picture)

@@ -57,6 +57,20 @@ def test_frames_there_and_back():
         assert_same(part, expected)
 
 
+def test_packed_frames_are_shorter_and_say_so():
+    packed, whole = leaf(0), leaf(1)
+    np.floor(50 * packed.sums.flat, out=packed.sums.flat)
+    packed.packs = whole.packs = True
+    data = dumped([packed, whole])
+    assert len(data) < 4 * SIZE * 1.6
+    first, second = Frames().load_stream(io.BytesIO(b"".join(records(data)[::-1])))
+    assert_same(first, whole)
+    assert_same(second, packed)
+    assert first.packs
+    assert first.bytes == 4 * SIZE
+    assert SIZE < second.bytes < 2.1 * SIZE
+
+
 def test_frames_in_any_order():
     pieces = records(dumped([leaf(0), leaf(1)]))
     assert len(pieces) == 6

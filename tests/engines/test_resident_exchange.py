@@ -81,11 +81,24 @@ def test_two_tasks_share_each_of_three_hosts(monkeypatch):
         assert [len(group.members) for group in crew.root._generation.groups] == [0, 2, 2, 2]
 
 
-@pytest.mark.parametrize("share", [True, False])
-def test_kills_at_any_moment(share):
+@pytest.mark.parametrize("whole", [0, 1])
+def test_packed_sums_have_the_same_bits(whole):
+    """Three levels of hosts; numbers that pack, and such as don't and go as they are."""
+    sizes = []
+    for packs in (False, True):
+        with Crew(70_001, PARTS[-1], share=False, fan_in=1, packs=packs) as crew:
+            for step in range(3):
+                check(crew, Plan(Kind.TRAIN, 0, step, 5, trial=whole))
+            sizes.append(crew.root._generation._up)
+    assert sizes[0] > 2 * 4 * 70_001
+    assert sizes[1] < (0.55 if whole else 1.001) * sizes[0]
+
+
+@pytest.mark.parametrize(("share", "packs"), [(True, False), (False, False), (False, True)])
+def test_kills_at_any_moment(share, packs):
     """One task after the other dies, between steps and in the middle of them."""
     parts = [[0, 1], [2], [3, 4], [5]]
-    with Crew(70_001, parts, share=share, fan_in=2, delay=0.02) as crew:
+    with Crew(70_001, parts, share=share, fan_in=2, delay=0.02, packs=packs) as crew:
         rng = np.random.default_rng(2)
         for step in range(12):
             if step % 3 == 1:
@@ -97,7 +110,7 @@ def test_kills_at_any_moment(share):
                     time.sleep(pause)
                     os.kill(crew.pids[victim], signal.SIGKILL)
                     os._exit(0)
-            check(crew, Plan(Kind.TRAIN, 0, step, 13))
+            check(crew, Plan(Kind.TRAIN, 0, step, 13, trial=int(packs)))
             if step % 3 == 2:
                 os.waitpid(pid, 0)
         assert crew.roster.lost >= 8

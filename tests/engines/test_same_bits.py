@@ -84,6 +84,28 @@ def test_engines_agree_on_local_steps(spark_session, engines, rows, num_shards):
 
 
 @pytest.mark.connect
+@pytest.mark.parametrize("wire", ["bfloat16", "int8"])
+@pytest.mark.parametrize(("num_shards", "local_steps"), [(5, None), (3, 3)])
+def test_engines_agree_on_a_narrow_wire(spark_session, engines, num_shards, local_steps, wire):
+    df, _, _ = frame(spark_session, 301, sort=True)
+    model = nn.Sequential(nn.Dense(512), nn.ReLU(), nn.Dense(3))
+    changes = {"local_steps": local_steps, "wire": wire}
+    columns = {"inputs": "x", "label": "y", "validation": df, "model": model, "changes": changes}
+    local = fit("local", df, num_shards, **columns)
+    exact = fit("local", df, num_shards, **{**columns, "changes": {"local_steps": local_steps}})
+    assert not np.array_equal(local.model.weights, exact.model.weights)
+    weights = local.model.weights.nbytes
+    for engine in engines:
+        result = fit(engine, df, num_shards, **columns)
+        assert np.array_equal(result.model.weights, local.model.weights), engine
+        assert result.history["loss"] == local.history["loss"]
+        assert result.history["val_loss"] == local.history["val_loss"]
+        if engine != "resident":  # shares memory on one host
+            up = result.history["costs"][0]["bytes"] - num_shards * weights
+            assert up < num_shards * weights * (0.75 if wire == "bfloat16" else 0.5)
+
+
+@pytest.mark.connect
 def test_a_line_search_into_infinity_is_the_same_on_every_engine(spark_session, engines):
     rng = np.random.default_rng(0)
     x = (10 * rng.random((200, 3))).astype(np.float32)

@@ -71,11 +71,12 @@ def test_a_wrong_param_hears_the_right_one():
 
 
 def test_local_steps_are_the_trainers(table):
-    told = classifier(localSteps=4, maxIter=2)
+    told = classifier(localSteps=4, wire="int8", maxIter=2)
     assert told.getLocalSteps() == 4
     with told._read(table) as data:
-        assert told._settings(data)["local_steps"] == 4
-        assert "local_steps" not in classifier()._settings(data)
+        settings = told._settings(data)
+        assert (settings["local_steps"], settings["wire"]) == (4, "int8")
+        assert not {"local_steps", "wire"} & classifier()._settings(data).keys()
 
 
 @pytest.mark.connect

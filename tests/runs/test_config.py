@@ -91,6 +91,7 @@ def test_local_steps_and_the_outer_optimizer(run_file):
     text = GOOD + 'local_steps = 16\nouter = {type = "SGD", learning_rate = 0.5}\n'
     trainer = read_run(run_file(text)).trainer()
     assert (trainer.local_steps, trainer.outer) == (16, nn.SGD(0.5))
+    assert read_run(run_file(), ["training.wire=int8"]).trainer().wire == "int8"
     assert read_run(run_file(), ["training.local_steps=auto"]).trainer().local_steps == "auto"
     with pytest.raises(ConfigError, match=r"training in .* from 1 or 'auto', got 'of'"):
         read_run(run_file(), ["training.local_steps=of"])

@@ -56,7 +56,8 @@ class ResidentEngine:
         self._closed = False
         bind, public = self._session.address()
         self._roster = Roster(bind, new_secret(), public)
-        self._root = Root(self._roster, shards.num_shards, patience, fan_in)
+        packs = program.wire != "float32"
+        self._root = Root(self._roster, shards.num_shards, patience, fan_in, packs)
 
     @property
     def costs(self) -> Costs:

@@ -28,6 +28,7 @@ def form(
     num_shards: int,
     fan_in: int,
     patience: float,
+    packs: bool = False,
 ) -> Generation:
     """The generation of those who have all places now. `number` marks every frame of it.
 
@@ -44,7 +45,7 @@ def form(
     tails = Tails(schedules, num_shards)
     for seat, count in zip(seats, tails.counts, strict=True):
         seat.channel.body_limit = BODY_LIMIT + 8 * count * max(seat.tails)
-    now = Generation(roster, number, seats, groups, weights, tails)
+    now = Generation(roster, number, seats, groups, weights, tails, packs)
     try:
         said = _prepare(now, patience)
         _join(now, weights, said, min(JOINING, patience))
@@ -120,6 +121,7 @@ def _seat(now: Generation, i: int, order: int, said: dict[int, dict[str, Any]]) 
             "own": group.own,
             "gather": group.gather,
             "up": [row for _, row in group.up],
+            "packs": now.packs,
             "others": count > 1,
             "spread": now.spreads(group),
         }

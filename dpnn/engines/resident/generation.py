@@ -29,7 +29,10 @@ ANSWERS = (Op.READY, Op.WEIGHTS, Op.DONE, Op.FAILED)
 
 
 class Generation:
-    """Driver. `number` marks every frame; answers to an older number are dropped."""
+    """Driver. `number` marks every frame; answers to an older number are dropped.
+
+    packs   sums travel packed between hosts
+    """
 
     def __init__(
         self,
@@ -39,12 +42,14 @@ class Generation:
         groups: list[tree.Group],
         weights: Arena,
         tails: Tails,
+        packs: bool = False,
     ) -> None:
         self.roster = roster
         self.number = number
         self.lost = roster.lost
         self.seats = seats
         self.groups = groups
+        self.packs = packs
         self.size = weights.rows.shape[1]
         self.slots = Arena.create(groups[0].rows, self.size)
         self._weights = weights.rows[0]
@@ -57,7 +62,7 @@ class Generation:
             for group in groups[1:]
         }
         self._spread = [seats[p] for group in groups if self.spreads(group) for p in group.members]
-        self._vectors = sum(1 + len(group.up) for group in groups[1:])  # over links, in a step
+        self._up = 0  # bytes of sums over links in a step, as the leaders count them
 
     def spreads(self, group: tree.Group) -> bool:
         """Do the group's tasks add up their slots in parallel?"""
@@ -73,7 +78,7 @@ class Generation:
         target = None if row < len(own) else (row, self._total)
         below = list(zip(sockets, counts, strict=True))
         self._below = sockets
-        self._adder = links.Gather(self.size, own, below, group.gather, target)
+        self._adder = links.Gather(self.size, own, below, group.gather, target, self.packs)
 
     def close(self) -> None:
         self.roster.drop_links()
@@ -139,7 +144,14 @@ class Generation:
 
     def _add(self, patience: float) -> None:
         """REDUCE and GATHER: the sum of all slots comes to lie in `_total`."""
-        done: Callable[[Seat, Frame], bool] = lambda seat, frame: True  # noqa: E731
+
+        def done(seat: Seat, frame: Frame) -> bool:
+            return True
+
+        def went_up(seat: Seat, frame: Frame) -> bool:
+            self._up += frame.numbers[0]
+            return True
+
         self._send(self._spread, Op.REDUCE)
         self.collect(self._spread, done, patience, Op.REDUCE)
         self._send(self._leaders, Op.GATHER)
@@ -147,7 +159,8 @@ class Generation:
             links.add(self.slots.rows, self.groups[0].adds, 0, self.size)
         if self._leaders:
             self._adder.run()
-            self.collect(self._leaders, done, patience, Op.GATHER)
+            self._up = 0
+            self.collect(self._leaders, went_up, patience, Op.GATHER)
 
     def _note(
         self, costs: Costs, seconds: list[list[float]], computing: float, adding: float
@@ -166,7 +179,7 @@ class Generation:
         costs.wait += slowest - mean
         costs.send += max(0.0, computing - slowest)
         costs.sum += adding
-        costs.bytes += 4 * self.size * self._vectors + frames
+        costs.bytes += 4 * self.size * len(self._leaders) + self._up + frames
 
     def _send(self, seats: Iterable[Seat], op: Op, plan: Plan | None = None) -> None:
         frame = Frame(op, self.number)

@@ -1,20 +1,24 @@
 """Vectors between hosts: bare bytes on connections of their own, piece by piece.
 
 Sizes, order and number of vectors are agreed when a generation begins, so nothing but the numbers
-travels. A piece goes on up or down the tree as soon as it is there: a deep tree costs no more
-than its slowest link. Any fault raises OSError and ends the generation.
+travels; sums that are packed (see `packing`) have each piece's length in bytes before it. A piece
+goes on up or down the tree as soon as it is there: a deep tree costs no more than its slowest
+link. Any fault raises OSError and ends the generation.
 """
 
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dpnn.engines.packing import pack, unpack
 from dpnn.engines.resident.tree import Adds
 
 PIECE = 1 << 16  # floats
+_LENGTH = struct.Struct("<I")
 
 
 def pieces(low: int, high: int) -> Iterator[slice]:
@@ -35,6 +39,28 @@ def receive(sock: socket.socket, array: np.ndarray) -> None:
         view = view[got:]
 
 
+def send_packed(sock: socket.socket, array: np.ndarray) -> int:
+    """How many bytes it took."""
+    data = pack(array)
+    sock.sendall(_LENGTH.pack(data.size) + data.tobytes())
+    return _LENGTH.size + data.size
+
+
+def receive_packed(sock: socket.socket, array: np.ndarray) -> None:
+    head = np.empty(_LENGTH.size, np.uint8)
+    receive(sock, head)
+    (length,) = _LENGTH.unpack(head.tobytes())
+    if length > array.nbytes:
+        raise ConnectionError(f"a piece of {length} bytes exceeds its {array.nbytes}")
+    data = np.empty(length, np.uint8)
+    if length:
+        receive(sock, data)
+    try:
+        unpack(data, array)
+    except ValueError as error:
+        raise ConnectionError(f"a garbled piece: {error}") from error
+
+
 def add(rows: Sequence[np.ndarray] | np.ndarray, adds: Adds, low: int, high: int) -> None:
     """Do the additions over [low, high), a piece at a time so that it stays in the cache."""
     if adds:
@@ -50,6 +76,7 @@ class Gather:
     children  (connection, number of vectors it sends)
     adds      over rows: own first, then the children's
     target    (row, array): this row of the children's is received straight into the array
+    packs     vectors travel packed
     """
 
     def __init__(
@@ -59,17 +86,20 @@ class Gather:
         children: Sequence[tuple[socket.socket, int]],
         adds: Adds,
         target: tuple[int, np.ndarray] | None = None,
+        packs: bool = False,
     ) -> None:
         self.size = size
         self.own = own
         self.children = children
         self.adds = adds
         self.target = target
+        self.packs = packs
         count = sum(n for _, n in children)
         self._scratch = np.empty((count, min(size, PIECE)), np.float32)
 
-    def run(self, parent: socket.socket | None = None, up: Sequence[int] = ()) -> None:
-        """Receive, add, and send the rows `up` to the parent."""
+    def run(self, parent: socket.socket | None = None, up: Sequence[int] = ()) -> int:
+        """Receive, add, and send the rows `up` to the parent; how many bytes these took."""
+        take, sent = receive_packed if self.packs else receive, 0
         for piece in pieces(0, self.size):
             rows = [array[piece] for array in self.own]
             rows += [scratch[: piece.stop - piece.start] for scratch in self._scratch]
@@ -79,13 +109,18 @@ class Gather:
             index = len(self.own)
             for sock, count in self.children:
                 for _ in range(count):
-                    receive(sock, rows[index])
+                    take(sock, rows[index])
                     index += 1
             for dst, src in self.adds:
                 np.add(rows[dst], rows[src], out=rows[dst])
             if parent is not None:
                 for row in up:
-                    send(parent, rows[row])
+                    if self.packs:
+                        sent += send_packed(parent, rows[row])
+                    else:
+                        send(parent, rows[row])
+                        sent += rows[row].nbytes
+        return sent
 
 
 def relay(parent: socket.socket, weights: np.ndarray, children: Sequence[socket.socket]) -> None:

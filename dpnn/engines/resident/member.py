@@ -168,7 +168,7 @@ class Member:
                 (sock, count)
                 for sock, (_, count) in zip(self._links.children, seat["children"], strict=True)
             ]
-            self._adder = links.Gather(size, own, children, seat["gather"])
+            self._adder = links.Gather(size, own, children, seat["gather"], packs=seat["packs"])
         return Frame(Op.READY, frame.generation)
 
     def _step(self, frame: Frame) -> Frame:
@@ -216,8 +216,8 @@ class Member:
     def _gather(self, frame: Frame) -> Frame:
         if not self._seat["spread"]:
             links.add(self._slots, self._seat["adds"], 0, self._worker.size)
-        self._adder.run(self._links.up(), self._seat["up"])
-        return Frame(Op.DONE, frame.generation)
+        sent = self._adder.run(self._links.up(), self._seat["up"])
+        return Frame(Op.DONE, frame.generation, (sent, 0, 0, 0, 0, 0.0))
 
 
 class _Links:

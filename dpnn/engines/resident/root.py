@@ -26,16 +26,23 @@ class Root:
     patience  seconds that a task may stay silent; twenty times the longest answer so far if
               that is more, and ten times as long for whole passes and rounds
     fan_in    hosts that send to the driver, and to each leader
+    packs     sums travel packed between hosts
     """
 
     def __init__(
-        self, roster: Roster, num_shards: int, patience: float = 300.0, fan_in: int = 4
+        self,
+        roster: Roster,
+        num_shards: int,
+        patience: float = 300.0,
+        fan_in: int = 4,
+        packs: bool = False,
     ) -> None:
         self.roster = roster
         self.costs = Costs()
         self._num_shards = num_shards
         self._patience = patience
         self._fan_in = fan_in
+        self._packs = packs
         self._slowest = 0.0
         self._number = 0
         self._weights: Arena | None = None
@@ -90,7 +97,13 @@ class Root:
         assert self._weights is not None
         self._number += 1
         return form(
-            self.roster, self._number, self._weights, self._num_shards, self._fan_in, patience
+            self.roster,
+            self._number,
+            self._weights,
+            self._num_shards,
+            self._fan_in,
+            patience,
+            self._packs,
         )
 
     def _disband(self) -> None:

@@ -36,7 +36,8 @@ class Op(IntEnum):
     STOP = 6  # leave, with success
     READY = 16  # PREPARE or JOIN is done
     WEIGHTS = 17  # leader: the weights are in this host's memory
-    DONE = 18  # STEP, REDUCE or GATHER is done; for STEP the body is sums and seconds
+    DONE = 18  # STEP, REDUCE or GATHER is done; for STEP the body is sums and seconds, for GATHER
+    # the first number is the bytes that went up
     FAILED = 19  # the computation failed; the body is shard (or -1), line and trace
     BROKEN = 20  # a link to another task broke
     UNSHARED = 21  # the shared memory can't be opened from here
@@ -47,7 +48,7 @@ class Frame(NamedTuple):
 
     op: int
     generation: int = 0
-    numbers: tuple[int, int, int, int, int, float] = (0, 0, 0, 0, 0, 0.0)  # a plan's
+    numbers: tuple[int, int, int, int, int, float] = (0, 0, 0, 0, 0, 0.0)  # a plan's, mostly
     body: bytes = b""
     kind: int = 0  # the plan's Kind
 

@@ -17,6 +17,6 @@ class Ledger:
         runner, figures, history = self._runner, event.figures, event.state.history
         figures["seconds"] = round(event.seconds, 4)
         told = (runner.costs, runner.updating, event.seconds)
-        figures["costs"] = ledger(*told, history.local_steps)
+        figures["costs"] = ledger(*told, history.local_steps, history.wire)
         figures["engine"] = runner.engine
         history.append(figures)
