@@ -1,7 +1,8 @@
 """What every test needs set before the first Spark session starts.
 
-With --connect all sessions are over Spark Connect, whose server is a process of its own: the tests
-marked `connect` run on both kinds, each kind in a pytest run of its own.
+With --connect all sessions are over Spark Connect, whose server is a process of its own. Every test
+with a session runs on both kinds, each kind in a pytest run of its own, but for those marked
+`classic`, which say why; `-m connect` takes those of them that show the most in the least time.
 """
 
 import os
@@ -20,17 +21,32 @@ paths = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and 
 os.environ["PYTHONPATH"] = os.pathsep.join([root, *paths])
 
 
+def master(text):
+    if not text.startswith(("local", "spark:")):
+        raise ValueError("a path, say: give those before --connect")
+    return text
+
+
 def pytest_addoption(parser):
-    asked = "run the tests marked `connect` over Spark Connect; a server is started"
-    parser.addoption("--connect", action="store_true", help=asked)
-    parser.addoption("--connect-master", default="local[2]", help="what the server runs on")
+    asked = "run the tests over Spark Connect; a server is started, on local[2] or another master"
+    more = {"nargs": "?", "const": "local[2]", "type": master, "metavar": "MASTER"}
+    parser.addoption("--connect", help=asked, **more)
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--connect") and "DPNN_ALL" not in os.environ:
-        left = [item for item in items if not item.get_closest_marker("connect")]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+    if config.getoption("--connect"):
+        config.hook.pytest_deselected(items=[item for item in items if not over_connect(item)])
+        items[:] = filter(over_connect, items)
+
+
+def over_connect(item):
+    """Whether a test has a session, and needs no RDDs, by its mark, fixture or engine."""
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return "spark_session" in item.fixturenames and not (
+        item.get_closest_marker("classic")
+        or "spark_context" in item.fixturenames
+        or any(value in ("job", "resident") for value in given if isinstance(value, str))
+    )
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +55,7 @@ def connect_url(request):
     pytest.importorskip("grpc")
     from tests.connect_server import server
 
-    master = request.config.getoption("--connect-master")
+    master = request.config.getoption("--connect")
     with server(master) as url, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", "")
         patch.delenv("JAVA_HOME", raising=False)

@@ -26,6 +26,7 @@ SETTINGS = (
     "spark.python.unix.domain.socket.enabled=true",
     "spark.ui.enabled=false",
     "spark.connect.grpc.binding.address=127.0.0.1",
+    "spark.connect.progress.reportInterval=100ms",
     "spark.sql.artifact.copyFromLocalToFs.allowDestLocal=true",
 )
 

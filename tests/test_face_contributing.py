@@ -38,11 +38,11 @@ def fitted(page, engine, data, **columns):
     return result
 
 
-def test_the_pages_parts_work_on_every_engine(page, spark_session):
+def test_the_pages_parts_work_on_every_engine(page, spark_session, engines):
     table = [(x.tolist(), y.tolist()) for x, y in zip(X, Y, strict=True)]
     df = spark_session.createDataFrame(table, "x array<float>, y array<float>").coalesce(2)
     local = fitted(page, "local", df, inputs="x", label="y")
-    for engine in ("job", "resident"):
+    for engine in engines:
         other = fitted(page, engine, df, inputs="x", label="y")
         assert np.array_equal(other.model.weights, local.model.weights), engine
         assert other.history["loss"] == local.history["loss"]

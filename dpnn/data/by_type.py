@@ -9,6 +9,7 @@ from pyspark.sql import types as T
 
 from dpnn.data.columns import find
 from dpnn.data.encoders.wishes import Category, Date, Number, Wishes
+from dpnn.spark.session import Session
 
 
 def by_type(df: DataFrame, leave_out: Iterable[str]) -> Wishes:
@@ -18,6 +19,7 @@ def by_type(df: DataFrame, leave_out: Iterable[str]) -> Wishes:
     vectors of numbers numbers. Anything else is left out. ValueError where there is no column of a
     name to leave out: it would be an input.
     """
+    Session.of(df)  # the first call to a server says so where that is silent
     out = {find(df, name).name for name in leave_out}
     numbers, categories, dates = [], [], []
     for field in df.schema.fields:

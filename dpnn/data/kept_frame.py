@@ -23,6 +23,7 @@ from pyspark.sql import DataFrame
 
 from dpnn.data.files import delete_run
 from dpnn.data.kept import LEVEL, Fact
+from dpnn.spark.errors import is_refused
 from dpnn.spark.session import Session
 
 T = TypeVar("T")
@@ -45,7 +46,7 @@ class KeptFrame:
         try:
             self._frame.persist(LEVEL)
         except PySparkException as error:
-            if not _is_refused(error):
+            if not is_refused(error):
                 raise
             self.persisted = False
 
@@ -129,9 +130,3 @@ def unpickled(table: pa.Table) -> Iterator[Any]:
         if last.as_py():
             yield pickle.loads(b"".join(pieces))  # noqa: S301
             pieces = []
-
-
-def _is_refused(error: PySparkException) -> bool:
-    """As "[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported on serverless compute"."""
-    text = str(error).lower()
-    return "not_supported" in text or "not supported" in text or "unsupported" in text

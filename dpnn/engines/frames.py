@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyspark import cloudpickle
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -32,6 +33,7 @@ from dpnn.engines.job_tasks import combine, compute
 from dpnn.engines.protocol import Plan
 from dpnn.engines.step_jobs import StepJobs, shuffles
 from dpnn.engines.worker import Program
+from dpnn.spark.errors import is_refused
 from dpnn.spark.sent import Inline
 
 # Bytes of weights in one query: a server keeps the last queries several times over. A message of
@@ -107,8 +109,18 @@ class FramesEngine(StepJobs):
         for start in range(0, len(flat), self.message):
             some = _pieces(flat[start : start + self.message].tobytes(), start)
             frame = self._spark.range(0, 1, 1, 1).mapInArrow(some, "at bigint, piece binary")
-            made.append(frame.localCheckpoint())
+            made.append(_there(frame))
         return reduce(lambda a, b: a.union(b), made)
+
+
+def _there(frame: DataFrame) -> DataFrame:
+    """The rows put on the server; where it keeps nothing they go along in the query after all."""
+    try:
+        return frame.localCheckpoint()
+    except PySparkException as error:
+        if not is_refused(error):
+            raise
+        return frame
 
 
 def _pieces(data: bytes, start: int) -> Task:

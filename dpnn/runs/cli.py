@@ -16,7 +16,7 @@ import tomllib
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,7 @@ def session(name: str) -> SparkSession:
     from pyspark.sql import SparkSession
 
     from dpnn.spark.session import Session
+    from dpnn.spark.waiting import answering
 
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     for context in ("SQL", "DataFrame"):  # Spark's own copy, in JSON, of what `main` tells
@@ -111,7 +112,9 @@ def session(name: str) -> SparkSession:
     try:
         running = Session.active()
     except RuntimeError:
-        running = Session.over(SparkSession.builder.appName(name).getOrCreate())
+        with answering() if "SPARK_REMOTE" in os.environ else nullcontext():
+            spark = SparkSession.builder.appName(name).getOrCreate()
+        running = Session.over(spark)
     running.tell_signals()
     for number in (signal.SIGINT, signal.SIGTERM):  # in place of Spark's own
         signal.signal(number, _ended)

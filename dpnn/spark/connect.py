@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from dpnn.spark import shipping
 from dpnn.spark.reading import Progress
 from dpnn.spark.sent import Inline, Uploaded
 from dpnn.spark.session import Session
+from dpnn.spark.waiting import answering
 
 INLINE = 1 << 23  # bytes that go along in a closure; more are uploaded once, as a file
 _UNITS = {"k": 10, "m": 20, "g": 30, "t": 40}
 _SIZE = re.compile(r"(\d+)\s*([kmgt]?)b?", re.IGNORECASE)
+_known: set[str] = set()  # ids of sessions whose server has answered
 _most_ranges = 1 << 20  # rows of a range that is cut into as many tasks as the cluster likes
 
 
@@ -33,8 +35,13 @@ class ConnectSession(Session):
 
     def __init__(self, spark: Any) -> None:
         self._spark = spark
+        self._seen = Progress(0, 0)
         if spark.is_stopped:
             raise RuntimeError("the DataFrame's Spark session was stopped: read the data again")
+        if spark.session_id not in _known:
+            with answering(), self.translated():
+                _ = spark.version
+            _known.add(spark.session_id)
 
     @property
     def spark(self) -> Any:
@@ -84,11 +91,21 @@ class ConnectSession(Session):
     @contextmanager
     def tagged(self, tag: str) -> Iterator[None]:
         self._spark.addTag(tag)
+        self._seen = Progress(0, 0)
+        self._spark.registerProgressHandler(self._heard)
         try:
             yield
         finally:
+            self._spark.removeProgressHandler(self._heard)
             with suppress(Exception):
                 self._spark.removeTag(tag)
+
+    def _heard(self, stages: Iterable[Any] | None, **_: Any) -> None:
+        """What the server tells of the query that runs."""
+        told = list(stages or ())
+        done = sum(stage.num_completed_tasks for stage in told)
+        size = sum(stage.num_bytes_read for stage in told)
+        self._seen = Progress(done, sum(stage.num_tasks for stage in told), size=size)
 
     def cancel(self, tag: str) -> None:
         if self.running:
@@ -102,7 +119,7 @@ class ConnectSession(Session):
         """Nothing: folders are the server's."""
 
     def progress(self, tag: str) -> Progress:
-        return Progress(0, 0)
+        return self._seen
 
     def ship(self) -> None:
         shipping.upload(self._spark)

@@ -131,6 +131,13 @@ _KNOWN = [
         "checkpoints=… lets a fit go on from where it was",
     ),
     _Known(
+        r"DEADLINE_EXCEEDED|EXECUTION_TIMEOUT|TIMEOUT_EXCEEDED",
+        SparkFailure,
+        "a query took longer than the Spark Connect server lets one take: give it shorter ones "
+        "(fewer local_steps, a smaller batch_size), or a higher limit there; checkpoints=… lets a "
+        "fit go on from where it was",
+    ),
+    _Known(
         r"ModuleNotFoundError: No module named '([^']+)'",
         SparkFailure,
         rf"the executors have no module \1: {_SEND}",
@@ -219,6 +226,14 @@ def last_line(text: str) -> str:
     causes = re.findall(r"^Caused by: (.+)$", text, re.MULTILINE)
     causes = causes or re.findall(r"most recent failure: Lost task [^:]*: (.+)", text)
     return re.sub(r"^(?:[\w$]+\.)+", "", causes[-1]).strip() if causes else ""
+
+
+def is_refused(error: PySparkException) -> bool:
+    """Whether a platform does not offer what was asked, as in
+    "[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported on serverless compute".
+    """
+    text = str(error).lower()
+    return any(word in text for word in ("not_supported", "not supported", "unsupported"))
 
 
 def raise_if_cancelled(error: Exception | None) -> None:

@@ -55,8 +55,10 @@ def line(what: str, now: Progress, seconds: float) -> str:
     """
     full = _WIDTH * now.done // max(now.tasks, 1)
     told = [f"{now.done} of {now.tasks} tasks"]
+    if now.rows:
+        told.append(f"{now.rows:,} rows")
     if now.size:
-        told += [f"{now.rows:,} rows", f"{now.size / 1e6:,.0f} MB"]
+        told.append(f"{now.size / 1e6:,.0f} MB")
     if 0 < now.done < now.tasks:
         told.append(f"{seconds * (now.tasks - now.done) / now.done:.0f} s left")
     return f"dpnn: {what} {'━' * full}{' ' * (_WIDTH - full)} {', '.join(told)}"

@@ -15,9 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dpnn
+from dpnn.spark.errors import is_refused
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
+
+NO_ARTIFACTS = (
+    "this platform takes no modules from a session (addArtifacts): dpnn, of this version, must be "
+    "installed where its tasks run"
+)
 
 _shipped: set[str] = set()  # ids of the applications and Connect sessions that have it
 
@@ -32,10 +38,20 @@ def ship(sc: SparkContext) -> None:
 
 
 def upload(spark: Any) -> None:
-    """The same over Spark Connect, whose sessions have their own modules."""
+    """The same over Spark Connect, whose sessions have their own modules.
+
+    Where a platform takes none, its own dpnn has to do: said once.
+    """
+    from pyspark.errors import PySparkException
+
     with tempfile.TemporaryDirectory(prefix="dpnn-") as folder:
         if made := _zip(spark.session_id, folder):
-            spark.addArtifacts(str(made), pyfile=True)
+            try:
+                spark.addArtifacts(str(made), pyfile=True)
+            except PySparkException as error:
+                if not is_refused(error):
+                    raise
+                sys.stderr.write(f"dpnn: {NO_ARTIFACTS}\n")
             _shipped.add(spark.session_id)
 
 

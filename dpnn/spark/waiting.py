@@ -1,4 +1,4 @@
-"""Says that work on Spark waits for a free slot, which nobody would see else. Driver.
+"""Says that work on Spark waits, for a free slot or a server, which nobody would see else. Driver.
 
 One thread looks every second; the work itself only notes when it began.
 """
@@ -14,6 +14,22 @@ from typing import Any
 
 FIRST = 5.0  # seconds of work before the first line; each further one after twice as long
 EVERY = 1.0
+NO_ANSWER = (
+    "the Spark Connect server does not answer; pyspark tries again for ten minutes or more: see "
+    "that it runs and can be reached from here, or end this with Ctrl-C"
+)
+
+
+@contextmanager
+def answering(patience: float = FIRST) -> Iterator[None]:
+    """A line where a Spark Connect server is silent for so many seconds of a first call."""
+    timer = threading.Timer(patience, sys.stderr.write, [f"dpnn: {NO_ANSWER}\n"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Waiting:

@@ -165,6 +165,7 @@ def test_a_partition_column_as_indicator(df, tmp_path):
         assert [len(rows) for rows in splits(shards).values()] == [31, 9]
 
 
+@pytest.mark.classic("one of its sources is an RDD")
 def test_an_indicator_that_changes_its_mind_loses_and_doubles_no_row(df):
     """Each row is asked once, where it is: it lands in one split, whatever the next answer."""
     toss = F.udf(lambda: random.random() < 0.5, "boolean")

@@ -117,6 +117,7 @@ def test_all_ways_to_say_validation_are_one(df):
                 assert np.array_equal(inputs_of(other, split), inputs_of(one, split))
 
 
+@pytest.mark.classic("it looks for files of Spark's shuffles, which only a classic session deletes")
 def test_two_frames_are_one_shuffle_and_may_differ_in_type(df, spark_session):
     other = df.where("held").select(
         *(F.col(n).cast("double") for n in "abc"), F.col("y").cast("long")

@@ -71,16 +71,16 @@ def test_a_table_and_a_frame_make_the_same_shards_and_encoders(frame, here):
                     np.testing.assert_array_equal(array[a.order], b.arrays[name][b.order])
 
 
-@pytest.mark.parametrize("engine", ["job", "resident"])
+@pytest.mark.parametrize("engine", ["job", "resident", "frames"])
 def test_the_same_bits_on_every_engine(frame, here, engine):
     with Dataset(frame, WISHES, "y", validation="held", num_shards=2) as data:
         result = trainer(engine).fit(data)
     np.testing.assert_array_equal(result.model.weights, here[1].model.weights)
 
 
-def test_a_table_has_the_same_bits_on_an_engine_of_spark(spark_session, here):
+def test_a_table_has_the_same_bits_on_an_engine_of_spark(engines, here):
     with Dataset(TABLE, WISHES, "y", validation="held", num_shards=2) as data:
-        result = trainer("job").fit(data)
+        result = trainer(engines[0]).fit(data)
     np.testing.assert_array_equal(result.model.weights, here[1].model.weights)
 
 
@@ -123,7 +123,7 @@ def test_a_label_that_training_has_not_is_named(here):
         here[1].model.evaluate(other)
 
 
-def test_encoded_shards_are_made_again(frame, here):
+def test_encoded_shards_are_made_again(frame, here, engines):
     """Their files are lost, and those of the raw shards beneath them, too."""
     import shutil
     from pathlib import Path
@@ -132,5 +132,5 @@ def test_encoded_shards_are_made_again(frame, here):
         shards = data.spark()
         for handle in (*shards.handles, *shards._beneath.handles):
             shutil.rmtree(Path(handle.path))
-        result = trainer("job").fit(data)
+        result = trainer(engines[0]).fit(data)
     np.testing.assert_array_equal(result.model.weights, here[1].model.weights)

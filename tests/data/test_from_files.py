@@ -22,6 +22,8 @@ from dpnn.data.spark_shards import SourceChanged
 from dpnn.spark.conditions import Field
 from dpnn.spark.scan import File, Projected, Scan, scan_of
 
+pytestmark = pytest.mark.classic("tasks read files by the plan, which only a JVM shows")
+
 N = 24
 IDS = np.arange(N)
 

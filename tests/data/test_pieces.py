@@ -75,6 +75,7 @@ def test_pieces_that_are_gone(tmp_path, monkeypatch):
         PieceReader().read(first)
 
 
+@pytest.mark.classic("pieces lie on a disk that the driver knows of")
 def test_where_not_all_tasks_share_a_disk_they_travel(spark_session, monkeypatch):
     """The same shards; and where they share one, the pieces go with the ingest."""
     frame = spark_session.range(500).selectExpr("cast(id as float) / 7 as a", "id % 2 as y")

@@ -4,6 +4,7 @@ import errno
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,16 @@ from pyspark.sql import functions as F
 
 from dpnn.data.files import MissingShard, open_shard
 from dpnn.data.ingest import ingest
-from dpnn.data.kept import LEVEL
+from dpnn.data.kept import LEVEL, KeptRDD
 from dpnn.data.spark_shards import SourceChanged
 from dpnn.spark.errors import translated
 from dpnn.spark.session import Session
 from dpnn.spark.source import read
 
 
-def column_sum(handle) -> float:
-    return float(open_shard(handle)["train"].x.sum())
+def column_sums(handles) -> Iterator[float]:
+    for handle in handles:
+        yield float(open_shard(handle)["train"].x.sum())
 
 
 @pytest.fixture
@@ -32,7 +34,12 @@ def shards(spark_session):
 
 
 def sums(shards) -> list[float]:
-    return shards.guarded(lambda: shards.rdd.map(column_sum).collect())
+    return shards.map(column_sums)
+
+
+def sums_as_they_lie(shards) -> list[float]:
+    verified = shards.verified
+    return shards.kept.map(lambda facts: column_sums(verified(facts)))
 
 
 def overwrite(path: Path) -> None:
@@ -60,11 +67,12 @@ def test_a_lost_file_is_made_again(shards, harm):
     before, first = sums(shards), {h.shard: h for h in shards.handles}
     harm(Path(first[2].path))
     with pytest.raises(Exception, match="MissingShard: shard 2 of"):
-        shards.rdd.map(column_sum).collect()
+        sums_as_they_lie(shards)
     assert sums(shards) == before
     now = {h.shard: h for h in shards.handles}
     assert now[2].path != first[2].path
-    assert [now[s].path for s in (0, 1, 3)] == [first[s].path for s in (0, 1, 3)]
+    if isinstance(shards.kept, KeptRDD):  # others forget them all
+        assert [now[s].path for s in (0, 1, 3)] == [first[s].path for s in (0, 1, 3)]
     assert [h.pieces for h in shards.handles] == [h.pieces for h in first.values()]
 
 
@@ -97,14 +105,15 @@ def lose_everything(shards) -> None:
     """Handles and files go, as with all executors."""
     for handle in shards.handles:
         shutil.rmtree(handle.path)
-    shards.kept.rdd.unpersist(blocking=True)
-    shards.kept.rdd.persist(LEVEL)
+    kept = shards.kept.rdd if isinstance(shards.kept, KeptRDD) else shards.kept.frame()
+    kept.unpersist(blocking=True)
+    kept.persist(LEVEL)
 
 
 def test_lost_handles_are_recomputed_within_the_job(shards):
     before = sums(shards)
     lose_everything(shards)
-    assert shards.rdd.map(column_sum).collect() == before
+    assert sums_as_they_lie(shards) == before
 
 
 def test_a_random_source_that_is_read_again_is_an_error(spark_session):
@@ -125,8 +134,8 @@ def test_a_source_overwritten_between_reads_is_an_error(spark_session, tmp_path)
     make.write.parquet(path)
     with ingest(read(spark_session, path), "x", "y", num_shards=2) as shards:
         (old,) = Path(path).glob("part-*.parquet")
-        make.selectExpr("cast(x + 1 as float) as x", "y").write.mode("append").parquet(path)
-        (new,) = set(Path(path).glob("part-*.parquet")) - {old}
+        make.selectExpr("cast(x + 1 as float) as x", "y").write.parquet(f"{path} anew")
+        (new,) = Path(f"{path} anew").glob("part-*.parquet")
         new.replace(old)
         (old.parent / f".{old.name}.crc").unlink()
         drop_shuffle_files(shards)
@@ -136,7 +145,10 @@ def test_a_source_overwritten_between_reads_is_an_error(spark_session, tmp_path)
 
 
 def drop_shuffle_files(shards) -> None:
-    """As a lost executor does: what was shuffled must be read from the source again."""
+    """As a lost executor does: what was shuffled must be read from the source again. A DataFrame
+    that is persisted anew always is."""
+    if not isinstance(shards.kept, KeptRDD):
+        return
     (root,) = {Path(h.path).parent.parent for h in shards.handles}
     cleaner = shards.session.sc._jsc.sc().cleaner().get()
     for shuffle in {int(file.name.split("_")[1]) for file in root.glob("*/shuffle_*")}:
@@ -183,6 +195,7 @@ def test_a_cancelled_ingest_is_one_line_and_leaves_nothing(spark_session, job_li
         assert set(root.glob("dpnn-*")) == before
 
 
+@pytest.mark.classic("it strikes within `collect` of an RDD")
 @pytest.mark.parametrize("when", ["first", "second"])
 def test_an_ingest_interrupted_while_it_writes_leaves_nothing(spark_session, monkeypatch, when):
     """Ctrl-C strikes while one shard is on disk and the other one not: by a hook in `collect`."""
@@ -207,6 +220,7 @@ def test_an_ingest_interrupted_while_it_writes_leaves_nothing(spark_session, mon
     assert not spark_session.sparkContext.getJobTags()
 
 
+@pytest.mark.classic("groups of jobs are of a SparkContext")
 def test_cleaning_up_is_of_no_cancelled_group(spark_session):
     sc = spark_session.sparkContext
     df = spark_session.range(100, numPartitions=3).selectExpr("cast(id as float) x", "id % 5 as y")
@@ -245,6 +259,7 @@ def test_what_hides_an_interrupt(spark_context):
             raise ValueError("another") from None
 
 
+@pytest.mark.classic("what is kept is an RDD")
 def test_close_makes_nothing_again_to_delete_it(shards, monkeypatch):
     paths, computed = [Path(h.path) for h in shards.handles], []
     shards.kept.rdd.unpersist(blocking=True)
@@ -255,6 +270,7 @@ def test_close_makes_nothing_again_to_delete_it(shards, monkeypatch):
     assert not list(paths[0].parent.parent.glob(f"{paths[0].parent.name}*"))
 
 
+@pytest.mark.classic("what is kept is an RDD")
 def test_files_that_cannot_be_deleted_are_no_error(shards, monkeypatch):
     def broken(*_):
         raise RuntimeError("Job aborted due to stage failure")

@@ -43,7 +43,7 @@ def test_shards_have_no_zeros(frames):
     assert sum(len(x.values) for x in xs) == 5 * ROWS
 
 
-@pytest.mark.parametrize("engine", ["local", "job", "resident"])
+@pytest.mark.parametrize("engine", ["local", "job", "resident", "frames"])
 def test_the_same_bits_as_with_zeros(frames, engine):
     sparse, dense = fitted(frames, "features", engine), fitted(frames, "array", "local")
     np.testing.assert_array_equal(sparse.model.weights, dense.model.weights)

@@ -27,6 +27,12 @@ def rows(spark_session):
     return df.selectExpr("array(a, b / 90) x", "cast(a as int) % 3 y")
 
 
+def refused(*_):
+    raise AnalysisException(
+        "[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported on serverless compute."
+    )
+
+
 def steps(engine, num=2):
     weights = engine.allocate(MODEL.build((2,), 0).weights.size)
     weights[...] = MODEL.build((2,), 0).weights
@@ -35,7 +41,10 @@ def steps(engine, num=2):
     return weights
 
 
-def test_large_weights_stand_beside_the_query(rows):
+@pytest.mark.parametrize("kept", [True, False])
+def test_large_weights_stand_beside_the_query(rows, monkeypatch, kept):
+    if not kept:
+        monkeypatch.setattr(type(rows), "localCheckpoint", refused)
     program = Program(MODEL, (2,), nn.SoftmaxCrossEntropy())
     with ingest(rows, "x", "y", num_shards=3) as shards:
         engine = FramesEngine(program, shards)
@@ -49,12 +58,6 @@ def test_large_weights_stand_beside_the_query(rows):
 @pytest.fixture
 def keeps_nothing(spark_session, monkeypatch):
     """A platform that refuses to persist."""
-
-    def refused(*_):
-        raise AnalysisException(
-            "[NOT_SUPPORTED_WITH_SERVERLESS] PERSIST TABLE is not supported on serverless compute."
-        )
-
     monkeypatch.setattr(type(spark_session.range(1)), "persist", refused)
 
 

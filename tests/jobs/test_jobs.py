@@ -256,7 +256,7 @@ def test_layers_of_ones_own(job, spark_session, tmp_path, monkeypatch):
     source = "from dpnn import nn\n\nclass TwiceAsMuch(nn.Sequential, init=False):\n    pass\n"
     (tmp_path / "own_layers.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
-    spark_session.sparkContext.addPyFile(str(tmp_path / "own_layers.py"))
+    spark_session.addArtifacts(str(tmp_path / "own_layers.py"), pyfile=True)
     own = importlib.import_module("own_layers").TwiceAsMuch(nn.Dense(2))
     trainer = Trainer(own, nn.SoftmaxCrossEntropy(), epochs=1, engine="local", progress=False)
     frame = spark_session.range(40).selectExpr("double(id) a", "int(id % 2) label")

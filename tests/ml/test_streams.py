@@ -67,14 +67,15 @@ def test_transform_of_a_stream(spark_session, stream, model, expected, tmp_path)
     assert sorted(found.collect()) == expected
 
 
-def test_in_for_each_batch(stream, model, expected, tmp_path):
-    rows, figures = [], []
+def test_in_for_each_batch(spark_session, stream, model, expected, tmp_path):
+    scores, figures = str(tmp_path / "scores"), str(tmp_path / "figures")
 
-    def score(batch, number):
-        rows.extend(model.transform(batch).collect())
-        figures.append(model.evaluate(batch)["rows"])
+    def score(batch, number):  # over Spark Connect in a process of the server's
+        model.transform(batch).write.mode("append").parquet(scores)
+        rows = model.evaluate(batch)["rows"]
+        batch.sparkSession.range(rows, rows + 1).write.mode("append").parquet(figures)
 
     limited = stream.repartition(2)
     finished(limited.writeStream.foreachBatch(score), str(tmp_path / "checkpoint"))
-    assert sorted(rows) == expected
-    assert sum(figures) == ROWS
+    assert sorted(spark_session.read.parquet(scores).collect()) == expected
+    assert sum(row.id for row in spark_session.read.parquet(figures).collect()) == ROWS

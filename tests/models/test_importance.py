@@ -63,6 +63,7 @@ def test_whatever_the_partitions(frame, classifier):
     assert not few.equals(classifier.importance(frame, seed=5))
 
 
+@pytest.mark.classic("accumulators are of a SparkContext")
 def test_the_source_is_read_once(frame, classifier, spark_session):
     rows = spark_session.sparkContext.accumulator(0)
 

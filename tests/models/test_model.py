@@ -142,6 +142,7 @@ def test_a_copy_predicts_the_same_and_has_its_own_weights(frame):
     assert model.predict(X).tobytes() == expected.tobytes()
 
 
+@pytest.mark.classic("the function is an RDD's")
 def test_a_model_goes_into_a_users_own_function(frame):
     model = trained()
 
@@ -181,6 +182,7 @@ def test_transform_keeps_vectors_and_nested_inputs(spark_session):
     assert [row.prediction for row in found] == trained().predict(X).argmax(axis=1).tolist()
 
 
+@pytest.mark.classic("broadcasts are of a SparkContext")
 def test_transform_sends_the_weights_once(frame, monkeypatch):
     sc, sent = frame.sparkSession.sparkContext, []
     broadcast = sc.broadcast

@@ -78,7 +78,7 @@ def test_java_s_errors_are_told_by_their_cause():
     assert errors.one_line(Py4JError(text)) == "Odd: why"
 
 
-def fit(df, engine="job"):
+def fit(df, engine):
     model = nn.Sequential(nn.Dense(2))
     trainer = Trainer(model, nn.SoftmaxCrossEntropy(), epochs=1, engine=engine, progress=False)
     return trainer.fit(df, ["x"], "y", num_shards=2)
@@ -89,29 +89,32 @@ def rows(spark_session):
     return spark_session.range(60).selectExpr("cast(id as float) x", "cast(id % 2 as int) y")
 
 
-def refused(df, kind, told):
+def refused(df, engine, kind, told):
     with pytest.raises(kind, match=told) as error:
-        fit(df)
+        fit(df, engine)
     assert "\n" not in str(error.value)
     assert error.value.__suppress_context__, "Spark's own trace is not for everybody"
     return error.value
 
 
-def test_a_user_s_function_that_fails_is_its_own_last_line(rows):
+def test_a_user_s_function_that_fails_is_its_own_last_line(rows, engines):
     def fail(i):
         raise KeyError(f"row {i}")
 
-    error = refused(rows.withColumn("y", F.udf(fail, "int")("y")), SparkFailure, r"^KeyError: .row")
+    failing = rows.withColumn("y", F.udf(fail, "int")("y"))
+    error = refused(failing, engines[0], SparkFailure, r"^KeyError: .row")
     assert "in fail" in error.__notes__[0]
-    fit(rows)
+    fit(rows, engines[0])
 
 
-def test_a_worker_killed_during_ingest_is_one_line_and_the_session_usable(rows):
+def test_a_worker_killed_during_ingest_is_one_line_and_the_session_usable(rows, engines):
     kill = F.udf(lambda i: os.kill(os.getpid(), signal.SIGKILL), "int")
-    refused(rows.withColumn("y", kill("y")), WorkersDied, "worker.* died, killed perhaps for want")
-    fit(rows)
+    told = "worker.* died, killed perhaps for want"
+    refused(rows.withColumn("y", kill("y")), engines[0], WorkersDied, told)
+    fit(rows, engines[0])
 
 
+@pytest.mark.classic("the tasks' Python is the server's")
 @pytest.mark.parametrize("case", ["nowhere", "bare"])
 def test_an_interpreter_that_lacks_something_is_named(rows, monkeypatch, tmp_path, case):
     python = tmp_path / "bin" / "python"
@@ -120,9 +123,9 @@ def test_an_interpreter_that_lacks_something_is_named(rows, monkeypatch, tmp_pat
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path], check=True)
         told = f"executors' Python, {python}, has no \\w+: install it, or set PYSPARK_PYTHON="
     monkeypatch.setattr(rows.sparkSession.sparkContext, "pythonExec", str(python))
-    refused(rows, SparkFailure, told)
+    refused(rows, "job", SparkFailure, told)
     monkeypatch.undo()
-    fit(rows)
+    fit(rows, "job")
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ def test_a_file_is_written_replaced_read_and_deleted(folder):
     check_life_of_a_file(f"{folder}/made/model 1.bin", f"{folder}/made")
 
 
+@pytest.mark.classic("Hadoop's classes are the JVM's; tests/spark/test_remote.py has the like")
 def test_the_same_through_hadoop(spark_session, tmp_path, monkeypatch):
     here = files.local
     monkeypatch.setattr(files, "local", lambda path: None)

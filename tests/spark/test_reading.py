@@ -11,7 +11,7 @@ from dpnn.spark.reading import Progress, line, progress
         (Progress(0, 4), "0 of 4 tasks"),
         (Progress(1, 4), "1 of 4 tasks, 30 s left"),
         (Progress(3, 4, 1500, 2_400_000), "3 of 4 tasks, 1,500 rows, 2 MB, 3 s left"),
-        (Progress(4, 4, 7), "4 of 4 tasks"),
+        (Progress(4, 4, size=2_400_000), "4 of 4 tasks, 2 MB"),
     ],
 )
 def test_the_line(now, told):

@@ -8,6 +8,8 @@ from pyspark import StorageLevel
 from dpnn.spark.classic import ClassicSession
 from dpnn.spark.session import Session
 
+pytestmark = pytest.mark.classic("it is what a SparkContext knows")
+
 
 @pytest.fixture
 def session(spark_session):

@@ -5,6 +5,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 import dpnn
 from dpnn.spark.shipping import archive, ship
 
@@ -19,6 +21,7 @@ def test_the_archive_is_the_package_and_threadpoolctl_and_depends_on_content_alo
     assert archive(ROOT) == data
 
 
+@pytest.mark.classic("to a SparkContext; each fit over Connect shows the other way")
 def test_tasks_import_what_was_shipped_and_the_driver_stays_as_it_was(spark_session):
     sc = spark_session.sparkContext
     before = list(sys.path)
