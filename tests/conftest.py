@@ -5,6 +5,7 @@ with a session runs on both kinds, each kind in a pytest run of its own, but for
 `classic`, which say why; `-m connect` takes those of them that show the most in the least time.
 """
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([root, *paths])
 
 def master(text):
     if not text.startswith(("local", "spark:")):
-        raise ValueError("a path, say: give those before --connect")
+        raise argparse.ArgumentTypeError(f"{text} is no master: name tests before --connect")
     return text
 
 

@@ -28,11 +28,11 @@ INPUTS = dpnn.columns(numeric=["pay"], categorical=["job"])
 
 
 @pytest.fixture(scope="module", params=["table", "frame"])
-def rows(request):
+def rows(request, spark_session):
     """The table as it is, and as a DataFrame."""
     if request.param == "table":
         return TABLE
-    return request.getfixturevalue("spark_session").createDataFrame(TABLE)
+    return spark_session.createDataFrame(TABLE)
 
 
 def replaced(rows, name, values):
