@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Measures every number and draws every picture of the book anew:
-#   scripts/figures.sh [CHAPTER ...]    e.g. scripts/figures.sh 1 2; readme for README's pictures
+# Measures every number and draws every picture of the book and of README anew:
+#   scripts/figures.sh [--data FOLDER] [NAME ...]
+# NAMEs are chapters (1 to 6), benchmarks that pages quote (exchange, nn, ...) and readme, for
+# README's pictures; without any, all. FOLDER has mnist/, adult/ and california/ as Parquet; what
+# needs it is left as it is without.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-extras=docs
-[[ $# -gt 0 && " $* " != *" 4 "* ]] || extras=docs,bench # chapter 4 looks into torch
-set_up "$extras"
+set_up docs,bench,connect
 cd "$ROOT"
 exec "$PYTHON" scripts/book/draw.py "$@"

@@ -263,14 +263,67 @@ def test_a_picture_is_shown_and_readable_in_the_dark(picture):
     assert "<text" not in text, "letters must be outlines"
 
 
-def test_readmes_plot_reads_its_tables(monkeypatch):
-    pytest.importorskip("matplotlib")
+BENCH = """## Speed
+
+```bash
+scripts/bench.sh nn --seconds 1
+```
+
+```text measured
+
+1 thread(s), matrix product 90 GFLOP/s
+                              dpnn ms  torch ms  dpnn/torch  by hand/torch
+MLP 64-32-10, batch 128         0.171     0.684        0.25          0.30
+
+2 thread(s), matrix product 180 GFLOP/s
+MLP 64-32-10, batch 128         0.171     0.684        0.30          0.31
+    in 2 tasks                  0.700     0.684        1.02
+```
+"""
+
+
+@pytest.fixture
+def book(monkeypatch):
+    """The scripts of the book, by name."""
     monkeypatch.syspath_prepend(ROOT / "scripts" / "book")
-    plots = importlib.import_module("pictures_readme")
-    text = (
-        "| | seconds |\n|---|---|\n| dpnn, `job` | 3.9 to 4.7 |\n| torch | 1.1 |\n\n| other | 1 |\n"
-    )
-    assert plots.table(text, "| | seconds |") == {
-        "dpnn, `job`": [(3.9, 4.7)],
-        "torch": [(1.1, 1.1)],
-    }
+    return importlib.import_module
+
+
+def test_readmes_plot_reads_what_the_benchmarks_print(book):
+    pytest.importorskip("matplotlib")
+    plots = book("pictures_readme")
+    ((command, printed),) = book("benches").quoted(BENCH)
+    assert command == "nn --seconds 1"
+    assert plots.shares_of_torch(printed) == {"MLP 64-32-10, batch 128": (0.25, 1.02)}
+    assert plots.seconds_an_epoch(
+        "  resident         0.412     1.00 x resident\n"
+        "  torch, 1 process, 2 threads   0.4     0.97 x resident\n"
+        "  dpnn jobs/train.py        19.5     1.00 x dpnn\n"
+    ) == {"resident": 0.412, "torch, 1 process, 2 threads": 0.4}
+
+
+def test_readmes_own_benchmarks_can_be_drawn(book):
+    pytest.importorskip("matplotlib")
+    plots = book("pictures_readme")
+    said = dict(book("benches").quoted((ROOT / "README.md").read_text()))
+    assert len(plots.seconds_an_epoch(said["mnist FOLDER/mnist"])) == 4
+    assert len(plots.shares_of_torch(said["nn"])) == 10
+
+
+def test_a_quoted_benchmark_is_run_and_written_below_its_command(book, monkeypatch, tmp_path):
+    benches = book("benches")
+    monkeypatch.setattr(benches.pages, "ROOT", tmp_path)
+    (tmp_path / "scripts/bench").mkdir(parents=True)
+    for name in ("nn", "exchange"):
+        script = tmp_path / f"scripts/bench/{name}.py"
+        script.write_text("import sys\nprint('\\ntook', *sys.argv[1:], '  ')\n")
+    page = tmp_path / "page.md"
+    other = "```bash\nscripts/bench.sh exchange FOLDER/mnist\n```\n\n```text measured\nold\n```\n"
+    page.write_text(BENCH + other)
+    benches.renew(page, ["nn"], None)
+    commands = dict(benches.quoted(page.read_text()))
+    assert commands == {"nn --seconds 1": "took --seconds 1\n", "exchange FOLDER/mnist": "old\n"}
+    benches.renew(page, ["exchange"], None)
+    assert page.read_text().endswith(other)
+    benches.renew(page, ["exchange"], Path("/data"))
+    assert dict(benches.quoted(page.read_text()))["exchange FOLDER/mnist"] == "took /data/mnist\n"

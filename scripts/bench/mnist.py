@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MODEL = nn.Sequential(nn.Rescale(1 / 255), nn.Dense(256), nn.ReLU(), nn.Dense(10))
 GOAL = 0.975
+PARTS = ("send", "compute", "wait", "sum", "update", "rest")
 
 
 def fit(train: Any, test: Any, engine: EngineName, **changes: Any) -> Any:
@@ -72,7 +73,9 @@ def epochs_side_by_side(spark: Any, folder: str, rounds: int, epochs: int) -> No
     for name, seconds in took.items():
         middle = statistics.median(seconds)
         print(f"  {name:<32}{middle:8.3f}   {middle / ours:6.2f} x resident")
-    print("  resident, ms a step:", resident.history["costs"][-1])
+    costs = {name: resident.history["costs"][-1][name] for name in PARTS}
+    parts = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in costs.items())
+    print(f"  a step of resident, ms: {parts}")
 
 
 def commands_side_by_side(folder: str, rounds: int, epochs: int) -> None:
@@ -98,8 +101,10 @@ def commands_side_by_side(folder: str, rounds: int, epochs: int) -> None:
                 subprocess.run(command, check=True, capture_output=True, env=env, cwd=out)
                 took[name].append(time.perf_counter() - start)
     print(f"\nwhole command, {epochs} epochs, seconds (median of {rounds})")
+    ours = statistics.median(took["dpnn jobs/train.py"])
     for name, seconds in took.items():
-        print(f"  {name:<32}{statistics.median(seconds):8.1f}")
+        middle = statistics.median(seconds)
+        print(f"  {name:<32}{middle:8.1f}   {middle / ours:6.2f} x dpnn")
 
 
 def against_mllib(spark: Any, folder: str, iterations: int, full: bool) -> None:

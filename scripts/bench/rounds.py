@@ -53,9 +53,9 @@ class Fit(NamedTuple):
 
 
 TASKS = (
-    Task("mnist", "label", "val_accuracy", "accuracy", 10),
-    Task("adult", "income", "val_accuracy", "accuracy", 10),
-    Task("california", "MedHouseVal", "val_rmse", "RMSE", 20),
+    Task("mnist", "label", "val_accuracy", "accuracy, share of rows", 10),
+    Task("adult", "income", "val_accuracy", "accuracy, share of rows", 10),
+    Task("california", "MedHouseVal", "val_rmse", "RMSE, 100,000 dollars", 20),
 )
 
 
@@ -121,7 +121,7 @@ def show(task: Task, fits: Iterable[Fit]) -> None:
     most = None
     for one in fits:
         most = most or int(one.exchanges[-1])
-        best = one.scores.min() if task.words == "RMSE" else one.scores.max()
+        best = one.scores.min() if task.words.startswith("RMSE") else one.scores.max()
         fewer = f"{most / one.exchanges[-1]:.0f} x"
         print(
             f"  {one.steps:<14}{one.wire:<10}{one.exchanges[-1]:>10}{fewer:>8}"
@@ -136,14 +136,16 @@ def draw(found: dict[Task, list[Fit]], path: Path) -> None:
     from paper import BLUE, FAINT, GREEN, HAIR, INK, ORANGE, PINK, charts, save
 
     hues = (INK, FAINT, PINK, ORANGE, GREEN, BLUE)
-    figure, panels = charts(9, 3.6, len(found))
+    figure, panels = charts(6.5, 8.4, 1, len(found))
     for axes, (task, fits) in zip(panels, found.items(), strict=True):
         for hue, one in zip(hues, fits, strict=False):
             name = one.steps if one.wire == "float32" else f"{one.steps}, {one.wire}"
-            axes.plot(one.exchanges, one.scores, "o-", color=hue, markersize=3, label=name)
-        axes.set(xscale="log", title=f"{task.name}, {task.words}", xlabel="exchanges")
+            axes.plot(one.exchanges, one.scores, "o-", color=hue, markersize=3.5, label=name)
+        axes.set(xscale="log", title=task.name, ylabel=task.words)
         axes.grid(color=HAIR, alpha=0.5)
-    panels[-1].legend(loc="upper right", fontsize=8, title="local steps", title_fontsize=8)
+    panels[-1].set_xlabel("exchanges, an epoch a point (log)")
+    where = {"loc": "upper center", "bbox_to_anchor": (0.45, -0.28), "ncols": 3}
+    panels[-1].legend(title="local steps", columnspacing=1.0, **where)
     save(figure, path, "Scores on the test part against the number of exchanges")
 
 

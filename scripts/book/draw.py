@@ -1,16 +1,20 @@
 """Runs the book: writes what its blocks print, and draws its pictures from what they computed.
 
-`draw.py [--check] [CHAPTER ...]`: chapters by number, and "readme" for README's pictures; all of
-them unless some are named. --check writes and draws nothing, and fails where a page says other than
-what its blocks print.
+`draw.py [--check] [--data FOLDER] [NAME ...]`: chapters by number, benchmarks that pages quote by
+name, and "readme" for README's pictures; all of them unless some are named. FOLDER has mnist/,
+adult/ and california/ for the benchmarks that read them. --check writes and draws nothing, runs no
+benchmark, and fails where a page says other than what its blocks print.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
+from pathlib import Path
 from typing import Any
 
+import benches
 import notebook
 import pages
 
@@ -27,24 +31,38 @@ def pictures(name: str, source: Any) -> None:
         print(f"  {path.relative_to(pages.ROOT)}", flush=True)
 
 
-def main(arguments: list[str]) -> None:
-    check = "--check" in arguments
-    numbers = [one for one in arguments if one != "--check"]
+def check(numbers: list[str]) -> None:
     wrong = []
-    for number in numbers or [*pages.CHAPTERS, "readme"]:
-        if number == "readme":
-            pictures(number, (pages.ROOT / "README.md").read_text("utf-8"))
-            continue
-        path = pages.page(number)
+    for path in map(pages.page, numbers):
         print(path.name, flush=True)
-        text, names = pages.run(path)
-        if check:
-            wrong += [f"{path.name}, {one}" for one in pages.differences(path.read_text(), text)]
-        else:
-            draw(number, text, names)
+        text, _ = pages.run(path)
+        wrong += [f"{path.name}, {one}" for one in pages.differences(path.read_text(), text)]
     if wrong:
         sys.exit("\n".join(wrong))
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--data", type=Path)
+    given = parser.parse_args()
+    every = [*pages.CHAPTERS, *benches.NAMES, "readme"]
+    if unknown := set(given.names).difference(every):
+        parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(every)}")
+    names = given.names or every
+    chapters = [name for name in names if name in pages.CHAPTERS]
+    if given.check:
+        check(chapters)
+        return
+    for number in chapters:
+        print(pages.page(number).name, flush=True)
+        draw(number, *pages.run(pages.page(number)))
+    for path in benches.quoting():
+        benches.renew(path, names, given.data and given.data.resolve())
+    if "readme" in names:
+        pictures("readme", (pages.ROOT / "README.md").read_text("utf-8"))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

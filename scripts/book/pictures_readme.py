@@ -1,4 +1,4 @@
-"""Pictures of README: what dpnn is; its speed, from README's own tables."""
+"""Pictures of README: what dpnn is; its speed, from the benchmarks that README quotes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from matplotlib.axes import Axes
+import benches
 from paper import (
     BLUE,
     FAINT,
@@ -25,7 +25,6 @@ from paper import (
     say,
 )
 
-Range = tuple[float, float]
 FULL = [(row, column) for row in range(5) for column in range(7)]
 
 
@@ -63,25 +62,26 @@ def overview(path: Path) -> Path:
 
 
 def speed(text: str, path: Path) -> Path:
-    """Two of the tables under "Speed" in README: lowest and highest of runs, as bars."""
+    """Of what two benchmarks print under "Speed" in README: an epoch, and a step beside torch's."""
+    said = {command.split()[0]: printed for command, printed in benches.quoted(text)}
     figure, panels = charts(8, 6.4, 1, 2, height_ratios=(1, 2.6))
-    epochs = table(text, "| | seconds an epoch |")
+    epochs = seconds_an_epoch(said["mnist"])
     axes = panels[0]
-    for y, (name, (span,)) in enumerate(reversed(epochs.items())):
-        _span(axes, y, span, BLUE if name.startswith("dpnn") else ORANGE, 8)
+    for y, (name, seconds) in enumerate(reversed(epochs.items())):
+        axes.barh(y, seconds, 0.5, color=ORANGE if "orch" in name else BLUE)
     axes.set(xscale="log", xlabel="seconds an epoch of MNIST (log)", ylim=(-0.6, len(epochs) - 0.4))
-    axes.set_xlim(0.25, 8)
+    axes.set_xlim(0.25, 10)
     axes.set_xticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
     axes.minorticks_off()
-    names = [name.replace("`", "").removesuffix(", no Spark") for name in reversed(epochs)]
+    names = [f"dpnn, {name}" if "orch" not in name else name for name in reversed(epochs)]
     named_rows(axes, names)
 
-    shares = table(text, "| lowest and highest of runs on three days |")
+    shares = shares_of_torch(said["nn"])
     axes = panels[1]
     axes.axvline(1, color=ORANGE, linewidth=1.6)
-    for y, spans in enumerate(reversed(shares.values())):
-        for shift, span, hue in zip((0.2, -0.2), (spans[0], spans[2]), (BLUE, GREEN), strict=True):
-            _span(axes, y + shift, span, hue, 5)
+    for y, pair in enumerate(reversed(shares.values())):
+        for shift, share, hue in zip((0.2, -0.2), pair, (BLUE, GREEN), strict=True):
+            axes.barh(y + shift, share, 0.3, color=hue)
     for hue, label in ((BLUE, "dpnn, one thread"), (GREEN, "dpnn, two tasks"), (ORANGE, "torch")):
         axes.plot([], [], color=hue, linewidth=5, label=label)
     axes.set(xlabel="time of a step, that of torch being 1", ylim=(-0.6, len(shares) - 0.4))
@@ -94,17 +94,18 @@ def speed(text: str, path: Path) -> Path:
     return save(figure, path, "Time of an epoch of MNIST, and of a step beside torch's")
 
 
-def _span(axes: Axes, y: float, span: Range, hue: str, width: float) -> None:
-    axes.plot(span, [y, y], color=hue, linewidth=width, solid_capstyle="round")
+def seconds_an_epoch(printed: str) -> dict[str, float]:
+    """Contestant -> seconds, of what `bench.sh mnist` prints."""
+    rows = re.findall(r"^  (\S.*?) {2,}(\d+\.\d+) +\S+ x resident$", printed, re.M)
+    return {name: float(seconds) for name, seconds in rows}
 
 
-def table(text: str, head: str) -> dict[str, list[Range]]:
-    """Row -> the (lowest, highest) in its cells, of the table that begins so."""
-    found: dict[str, list[Range]] = {}
-    for line in text[text.index(head) :].splitlines()[2:]:
-        if not line.startswith("|"):
-            break
-        name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-        numbers = [[float(one) for one in re.findall(r"\d+\.?\d*", cell)] for cell in cells]
-        found[name] = [(cell[0], cell[-1]) for cell in numbers]
-    return found
+def shares_of_torch(printed: str) -> dict[str, tuple[float, float]]:
+    """Network -> dpnn's time as a share of torch's, with one thread and with two tasks, of what
+    `bench.sh nn` prints.
+    """
+    one, two = printed.split("2 thread(s)")
+    number = r" +[\d.]+ +[\d.]+ +([\d.]+)"
+    alone = dict(re.findall(rf"^(\S.*?, batch [\d,]+){number}", one, re.M))
+    tasks = dict(re.findall(rf"^(\S.*?, batch [\d,]+) .*\n    in 2 tasks{number}", two, re.M))
+    return {name: (float(alone[name]), float(tasks[name])) for name in alone}
