@@ -101,10 +101,10 @@ def commands_side_by_side(folder: str, rounds: int, epochs: int) -> None:
                 subprocess.run(command, check=True, capture_output=True, env=env, cwd=out)
                 took[name].append(time.perf_counter() - start)
     print(f"\nwhole command, {epochs} epochs, seconds (median of {rounds})")
-    ours = statistics.median(took["dpnn jobs/train.py"])
+    first = statistics.median(took["dpnn jobs/train.py"])
     for name, seconds in took.items():
         middle = statistics.median(seconds)
-        print(f"  {name:<32}{middle:8.1f}   {middle / ours:6.2f} x dpnn")
+        print(f"  {name:<32}{middle:8.1f}   {middle / first:6.2f} x dpnn")
 
 
 def against_mllib(spark: Any, folder: str, iterations: int, full: bool) -> None:
