@@ -1,8 +1,10 @@
 """A shard on the local disk of the host that made it: one raw file per array, mapped on demand.
 
 A shard's directory has a folder for each of its splits, with a file of raw values for each array
-and one of `order` (int64). It lies under Spark's private local directory, so it is gone when the
-application ends. One copy a host: every Python worker maps the same pages.
+and one of `order` (int64); the rows of a large one lie in that order, so that who goes through them
+run by run (`visits`) reads the disk in long stretches. It lies under Spark's private local
+directory, so it is gone when the application ends. One copy a host: every Python worker maps the
+same pages.
 
 What the files should hold is said by the handle: their sizes and checksums. A process looks at a
 file's checksum when it first opens it and when it was written to since, at its size each time.
@@ -29,12 +31,14 @@ from typing import Any
 import numpy as np
 
 from dpnn.data.array_files import PARTS, ArrayFile, SparseFiles, file_of
-from dpnn.data.ordering import write_order
+from dpnn.data.ordering import sort_rows, write_order
 from dpnn.data.placement import add_checksums, checksum
 from dpnn.data.shards import Layout, Shape, Shard, Split, as_split
 from dpnn.data.sparse import Sparse
+from dpnn.data.visits import LARGE
 
 SMALL = 1 << 18  # bytes up to which an array is read: a map would keep its file open
+_SORTED = 1 << 26  # bytes of rows that are sorted at once
 _ORDER, _HASH = "order", "hash"  # no array has such a name
 _NOTES = "notes.json"
 
@@ -137,9 +141,17 @@ class _SplitWriter:
         self.discard()
         files = {k: v for name, column in self._columns.items() for k, v in column.files(name)}
         size = sum(file_of(self._folder, name).stat().st_size for name in files)
-        order = write_order(self._hashes.path, self._rows, file_of(self._folder, _ORDER))
+        order = file_of(self._folder, _ORDER)
+        crc: int
+        if size < LARGE or not all(isinstance(c, ArrayFile) for c in self._columns.values()):
+            crc = write_order(self._hashes.path, self._rows, order)
+        else:
+            part = max(_SORTED * self._rows // size, 1)
+            paths = [file_of(self._folder, name) for name in files]
+            *crcs, crc = sort_rows(self._hashes.path, self._rows, paths, order, part)
+            files = {k: (files[k][0], new) for k, new in zip(files, crcs, strict=True)}
         self._hashes.path.unlink()
-        return Piece(self._rows, self._checksum, {**files, _ORDER: ("<i8", order)}, size)
+        return Piece(self._rows, self._checksum, {**files, _ORDER: ("<i8", crc)}, size)
 
     def discard(self) -> None:
         for column in (self._hashes, *self._columns.values()):

@@ -1,4 +1,5 @@
-"""The rows of a shard sorted by content, in memory that does not grow with them.
+"""The rows of a shard sorted by content, in memory that does not grow with them: word of where they
+lie in that order (`write_order`), or the rows themselves (`sort_rows`).
 
 Row hashes are spread evenly, so their first bits cut them into parts of about the same size; each
 part is sorted in memory, and lies on disk before and after.
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import tempfile
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,6 +24,8 @@ from dpnn.data.placement import content_order
 PART = 1 << 19  # rows that are sorted at once: 16 MB
 _ROW = np.dtype([("hash", np.uint64), ("row", np.int64)])
 
+Spans = list[tuple[int, int, int]]  # of rows that are sorted by part: place in the file, from, to
+
 
 def write_order(hashes: Path, rows: int, order: Path, part: int = PART) -> int:
     """Write `content_order` of the `rows` hashes in one file to another; returns its crc32."""
@@ -28,44 +33,103 @@ def write_order(hashes: Path, rows: int, order: Path, part: int = PART) -> int:
         found = content_order(np.fromfile(hashes, np.uint64))
         found.tofile(order)
         return zlib.crc32(found.data)
-    bits = (rows // part).bit_length()
-    shift = np.uint64(64 - bits)
+    shift = _shift(rows, part)
+    starts = _starts(hashes, part, shift)
     crc = 0
     with tempfile.TemporaryFile(dir=order.parent) as scratch, order.open("wb") as out:
-        starts = _scatter(hashes, scratch, rows, part, shift)
+        first = 0
+        for some, by_part, spans in _cut(hashes, part, shift, starts):
+            made = np.empty(len(some), _ROW)
+            made["hash"], made["row"] = some[by_part], first + by_part
+            _spread(made, spans, scratch)
+            first += len(some)
         for start, end in pairwise(starts):
-            scratch.seek(start * _ROW.itemsize)
-            some = np.fromfile(scratch, _ROW, end - start)
-            sorted_rows = some["row"][content_order(some["hash"])]
-            crc = zlib.crc32(sorted_rows.data, crc)
-            out.write(sorted_rows.data)
+            part_rows = _at(scratch, _ROW, start, end)
+            sorted_rows = part_rows["row"][content_order(part_rows["hash"])]
+            crc = _append(sorted_rows, out, crc)
     return crc
 
 
-def _scatter(hashes: Path, scratch: BinaryIO, rows: int, part: int, shift: np.uint64) -> list[int]:
-    """The hashes with their row numbers, by their first bits; where each part begins, and the end.
+def sort_rows(
+    hashes: Path, rows: int, columns: Sequence[Path], order: Path, part: int
+) -> list[int]:
+    """Lay the rows of files down anew as `content_order` has them, and write the order that they
+    are then in; returns the crc32 of each file, and of the order. Takes their bytes once more.
 
-    Within a part they keep their order, so that equal hashes do.
+    part  rows that are sorted at once, about
     """
+    shift = _shift(rows, part)
+    starts = _starts(hashes, part, shift)
+    kinds = [np.dtype((np.void, path.stat().st_size // rows)) for path in columns]
+    found = [0] * len(columns)
+    with ExitStack() as stack:
+        keys = stack.enter_context(tempfile.TemporaryFile(dir=order.parent))
+        scratch = [stack.enter_context(tempfile.TemporaryFile(dir=order.parent)) for _ in columns]
+        with ExitStack() as reading:
+            sources = [reading.enter_context(path.open("rb")) for path in columns]
+            for some, by_part, spans in _cut(hashes, part, shift, starts):
+                _spread(some[by_part], spans, keys)
+                for file, kind, to in zip(sources, kinds, scratch, strict=True):
+                    _spread(np.fromfile(file, kind, len(some))[by_part], spans, to)
+        files = [stack.enter_context(path.open("wb")) for path in columns]
+        for start, end in pairwise(starts):
+            sorted_rows = content_order(_at(keys, np.dtype(np.uint64), start, end))
+            for i, (of, kind, out) in enumerate(zip(scratch, kinds, files, strict=True)):
+                found[i] = _append(_at(of, kind, start, end)[sorted_rows], out, found[i])
+    crc = 0
+    with order.open("wb") as out:
+        for start in range(0, rows, part):
+            crc = _append(np.arange(start, min(start + part, rows)), out, crc)
+    return [*found, crc]
+
+
+def _shift(rows: int, part: int) -> np.uint64:
+    """What leaves of a hash the bits that name its part."""
+    return np.uint64(64 - max((rows // part).bit_length(), 1))
+
+
+def _starts(hashes: Path, part: int, shift: np.uint64) -> list[int]:
+    """Where each part begins among the rows, and the end."""
     counts = np.zeros((1 << int(64 - shift)) + 1, np.int64)
     with hashes.open("rb") as file:
         while len(some := np.fromfile(file, np.uint64, part)):
             counts[1:] += np.bincount((some >> shift).astype(np.int64), minlength=len(counts) - 1)
-    starts = np.cumsum(counts)
-    places = starts[:-1].copy()
-    scratch.truncate(rows * _ROW.itemsize)
-    first = 0
+    return np.cumsum(counts).tolist()
+
+
+def _cut(
+    hashes: Path, part: int, shift: np.uint64, starts: list[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray, Spans]]:
+    """Some hashes at a time, their order by part, and where each part's go.
+
+    Within a part they keep their order, so that equal hashes do.
+    """
+    places = np.array(starts[:-1])
     with hashes.open("rb") as file:
         while len(some := np.fromfile(file, np.uint64, part)):
-            keys = (some >> shift).astype(np.int64)
-            by_key = np.argsort(keys, kind="stable")
-            made = np.empty(len(some), _ROW)
-            made["hash"], made["row"] = some[by_key], first + by_key
-            sizes = np.bincount(keys, minlength=len(places))
+            parts = (some >> shift).astype(np.int64)
+            sizes = np.bincount(parts, minlength=len(places))
             ends = np.cumsum(sizes)
-            for key in np.flatnonzero(sizes):
-                scratch.seek(int(places[key]) * _ROW.itemsize)
-                scratch.write(made[ends[key] - sizes[key] : ends[key]].tobytes())
+            spans = [
+                (int(places[i]), int(ends[i] - sizes[i]), int(ends[i]))
+                for i in np.flatnonzero(sizes)
+            ]
+            yield some, np.argsort(parts, kind="stable"), spans
             places += sizes
-            first += len(some)
-    return starts.tolist()
+
+
+def _spread(values: np.ndarray, spans: Spans, file: Any) -> None:
+    for place, start, end in spans:
+        file.seek(place * values.itemsize)
+        file.write(values[start:end].tobytes())
+
+
+def _at(file: Any, kind: np.dtype, start: int, end: int) -> np.ndarray:
+    file.seek(start * kind.itemsize)
+    return np.fromfile(file, kind, end - start)
+
+
+def _append(values: np.ndarray, file: BinaryIO, crc: int) -> int:
+    data = values.view(np.uint8).data
+    file.write(data)
+    return zlib.crc32(data, crc)

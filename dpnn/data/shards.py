@@ -17,7 +17,9 @@ import numpy as np
 
 from dpnn.data.checks import Ranges, Span
 from dpnn.data.encoders.encoders import Encoders
+from dpnn.data.paging import fetch
 from dpnn.data.sparse import Sparse
+from dpnn.data.visits import ByRow, ByRun, Visit, visits
 
 SPLITS = ("train", "validation")
 _NUMBERS = 1 << 24  # of the inputs of a pass
@@ -45,6 +47,12 @@ class Split:
     @property
     def rows(self) -> int:
         return len(self.order)
+
+    @property
+    def row_bytes(self) -> int:
+        """Of a row with all its zeros, however it is kept."""
+        arrays = self.arrays.values()
+        return sum(array.dtype.itemsize * prod(array.shape[1:]) for array in arrays)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -119,24 +127,28 @@ class Rows(NamedTuple):
 class Batches:
     """Cuts the split of one shard into the steps of an epoch; gathers rows into its own buffers.
 
-    One per split and thread: it remembers the permutation of the epoch that it was last asked for.
+    One per split and thread: it remembers the visits of the epoch that it was last asked for.
     """
 
     def __init__(self, split: Split, seed: int, index: int) -> None:
         self.split = split
         self._key = (seed, index)
+        self._visits: ByRow | ByRun | None = None
         self._epoch: int | None = None
-        self._perm = split.order
         self._buffers: dict[str, np.ndarray] = {}
 
     def rows(self, epoch: int, step: int, steps: int) -> np.ndarray:
-        """The row numbers of a step: perm[⌊t·n/T⌋ : ⌊(t+1)·n/T⌋], so every row once an epoch."""
-        if epoch != self._epoch:
+        """The row numbers of a step: visits ⌊t·n/T⌋ to ⌊(t+1)·n/T⌋, so every row once an epoch."""
+        split = self.split
+        if self._visits is None or epoch != self._epoch:
             seed, index = self._key
-            self._perm = epoch_rows(self.split, seed, epoch, index)
+            self._visits = visits(Visit(seed, epoch, index), split.rows, split.row_bytes)
             self._epoch = epoch
-        n = self.split.rows
-        return self._perm[step * n // steps : (step + 1) * n // steps]
+        mine = step * split.rows // steps, (step + 1) * split.rows // steps
+        if spans := self._visits.ahead(*mine):
+            for array in (split.order, *split.arrays.values()):
+                fetch(array, spans)
+        return split.order[self._visits.places(*mine)]
 
     def all_rows(self) -> np.ndarray:
         """Every row, in content order: for sums that must not depend on the order of arrival."""
@@ -175,12 +187,6 @@ def rows_at_once(shape: Shape | dict[str, Shape], most: int) -> int:
 def step_rows(split: Split, seed: int, epoch: int, index: int, step: int, steps: int) -> np.ndarray:
     """The row numbers that shard `index` gives to a step; `Batches.rows` for a single question."""
     return Batches(split, seed, index).rows(epoch, step, steps)
-
-
-def epoch_rows(split: Split, seed: int, epoch: int, index: int) -> np.ndarray:
-    """All row numbers of a split in the order of an epoch: a function of these numbers alone."""
-    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch, index))))
-    return split.order[rng.permutation(split.rows)]
 
 
 def as_split(arrays: Mapping[str, np.ndarray], order: np.ndarray) -> Split:
