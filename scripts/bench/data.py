@@ -83,8 +83,9 @@ def measure(tasks: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[
         for name, task in tasks.items():
             start = time.perf_counter()
             task()
-            if number:
-                took[name].append(time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            took[name] += [seconds] * (number > 0)
+            print(f"round {number}: {name} {seconds:.2f} s", file=sys.stderr, flush=True)
     return took
 
 
