@@ -113,7 +113,7 @@ def fit(task: Task, data: Dataset, steps: str, wire: Any, epochs: int) -> Fit:
 
 
 def show(task: Task, fits: Iterable[Fit]) -> None:
-    print(f"\n{task.name}: {task.words} on the test part")
+    print(f"\n{task.name}, test part: {task.words}")
     print(
         f"  {'local steps':<14}{'wire':<10}{'exchanges':>10}{'fewer':>8}{'MB':>10}{'up':>10}"
         f"{'last':>9}{'best':>9}"
