@@ -21,8 +21,8 @@ import numpy as np
 
 from dpnn.data.placement import content_order
 
-PART = 1 << 19  # rows that are sorted at once: 16 MB
-_ROW = np.dtype([("hash", np.uint64), ("row", np.int64)])
+PART = 1 << 21  # rows that are sorted at once: 80 MB
+_HASH, _NUMBER = np.dtype(np.uint64), np.dtype(np.int64)
 
 Spans = list[tuple[int, int, int]]  # of rows that are sorted by part: place in the file, from, to
 
@@ -35,18 +35,17 @@ def write_order(hashes: Path, rows: int, order: Path, part: int = PART) -> int:
         return zlib.crc32(found.data)
     shift = _shift(rows, part)
     starts = _starts(hashes, part, shift)
-    crc = 0
-    with tempfile.TemporaryFile(dir=order.parent) as scratch, order.open("wb") as out:
-        first = 0
+    crc = first = 0
+    with ExitStack() as stack:
+        keys, numbers = (stack.enter_context(_scratch(order)) for _ in range(2))
         for some, by_part, spans in _cut(hashes, part, shift, starts):
-            made = np.empty(len(some), _ROW)
-            made["hash"], made["row"] = some[by_part], first + by_part
-            _spread(made, spans, scratch)
+            _spread(some[by_part], spans, keys)
+            _spread(first + by_part, spans, numbers)
             first += len(some)
+        out = stack.enter_context(order.open("wb"))
         for start, end in pairwise(starts):
-            part_rows = _at(scratch, _ROW, start, end)
-            sorted_rows = part_rows["row"][content_order(part_rows["hash"])]
-            crc = _append(sorted_rows, out, crc)
+            sorted_rows = content_order(_at(keys, _HASH, start, end))
+            crc = _append(_at(numbers, _NUMBER, start, end)[sorted_rows], out, crc)
     return crc
 
 
@@ -63,8 +62,7 @@ def sort_rows(
     kinds = [np.dtype((np.void, path.stat().st_size // rows)) for path in columns]
     found = [0] * len(columns)
     with ExitStack() as stack:
-        keys = stack.enter_context(tempfile.TemporaryFile(dir=order.parent))
-        scratch = [stack.enter_context(tempfile.TemporaryFile(dir=order.parent)) for _ in columns]
+        keys, *scratch = (stack.enter_context(_scratch(order)) for _ in (hashes, *columns))
         with ExitStack() as reading:
             sources = [reading.enter_context(path.open("rb")) for path in columns]
             for some, by_part, spans in _cut(hashes, part, shift, starts):
@@ -73,7 +71,7 @@ def sort_rows(
                     _spread(np.fromfile(file, kind, len(some))[by_part], spans, to)
         files = [stack.enter_context(path.open("wb")) for path in columns]
         for start, end in pairwise(starts):
-            sorted_rows = content_order(_at(keys, np.dtype(np.uint64), start, end))
+            sorted_rows = content_order(_at(keys, _HASH, start, end))
             for i, (of, kind, out) in enumerate(zip(scratch, kinds, files, strict=True)):
                 found[i] = _append(_at(of, kind, start, end)[sorted_rows], out, found[i])
     crc = 0
@@ -81,6 +79,10 @@ def sort_rows(
         for start in range(0, rows, part):
             crc = _append(np.arange(start, min(start + part, rows)), out, crc)
     return [*found, crc]
+
+
+def _scratch(beside: Path) -> Any:
+    return tempfile.TemporaryFile(dir=beside.parent, buffering=0)
 
 
 def _shift(rows: int, part: int) -> np.uint64:
@@ -105,9 +107,10 @@ def _cut(
     Within a part they keep their order, so that equal hashes do.
     """
     places = np.array(starts[:-1])
+    narrow = np.min_scalar_type(len(places))  # the narrower, the sooner sorted
     with hashes.open("rb") as file:
         while len(some := np.fromfile(file, np.uint64, part)):
-            parts = (some >> shift).astype(np.int64)
+            parts = (some >> shift).astype(narrow)
             sizes = np.bincount(parts, minlength=len(places))
             ends = np.cumsum(sizes)
             spans = [
@@ -121,7 +124,7 @@ def _cut(
 def _spread(values: np.ndarray, spans: Spans, file: Any) -> None:
     for place, start, end in spans:
         file.seek(place * values.itemsize)
-        file.write(values[start:end].tobytes())
+        file.write(values[start:end].view(np.uint8).data)
 
 
 def _at(file: Any, kind: np.dtype, start: int, end: int) -> np.ndarray:
