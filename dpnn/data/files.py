@@ -38,7 +38,7 @@ from dpnn.data.sparse import Sparse
 from dpnn.data.visits import LARGE
 
 SMALL = 1 << 18  # bytes up to which an array is read: a map would keep its file open
-_SORTED = 1 << 26  # bytes of rows that are sorted at once
+_SORTED = 1 << 23  # bytes of rows that are sorted at once: malloc keeps such pieces for the next
 _ORDER, _HASH = "order", "hash"  # no array has such a name
 _NOTES = "notes.json"
 
