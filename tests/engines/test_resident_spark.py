@@ -21,6 +21,8 @@ from dpnn.engines.resident.engine import ResidentEngine
 from dpnn.engines.worker import Program
 from dpnn.spark.classic import ClassicSession
 
+pytestmark = pytest.mark.classic("the resident engine needs RDDs")
+
 ROWS = 1003
 MODEL = nn.Sequential(nn.Dense(16), nn.ReLU(), nn.Dropout(0.2), nn.Dense(3))
 PROGRAM = Program(MODEL, (5,), nn.SoftmaxCrossEntropy(), seed=3, optimizer=nn.Adam(0.01))
