@@ -1,7 +1,8 @@
 """What a step costs without compute on each engine, on a classic session and over Spark Connect;
 and how long either takes to learn MNIST.
 
-scripts/bench.sh connect [--rounds 10] [--sizes 10000 1000000 …] [--mnist FOLDER]
+scripts/bench.sh connect [--rounds 10] [--sizes 10000 1000000 …]
+scripts/bench.sh connect --mnist FOLDER
 
 local[2], 2 shards. Steps whose shards have no rows: weights down, gradients back, the canonical
 sum; medians in milliseconds a step. MNIST, 784-256-10: seconds from `fit` to 97.5 % of the test
@@ -141,7 +142,7 @@ def run(kind: str, *options: str) -> Any:
 
 def show_learning(folder: str) -> None:
     found = {kind: run(kind, "--mnist", folder) for kind in LEARNING}
-    print(f"\nMNIST to {GOAL:.1%}: seconds, median of {len(found['classic']['whole'])}")
+    print(f"MNIST to {GOAL:.1%}: seconds, median of {len(found['classic']['whole'])}")
     for kind, each in found.items():
         read, whole, epochs = (
             statistics.median(each[name]) for name in ("read", "whole", "epochs")
@@ -156,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SHAPES), choices=list(SHAPES))
-    parser.add_argument("--mnist", metavar="FOLDER", help="measure this, too")
+    parser.add_argument("--mnist", metavar="FOLDER", help="measure learning instead")
     parser.add_argument("--kind", choices=list(ENGINES), help="this one alone, as JSON")
     args = parser.parse_args()
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -166,14 +167,15 @@ def main() -> None:
         found = learn(args.kind, folder) if folder else measure(args.kind, args.sizes, args.rounds)
         print(json.dumps(found))
         return
+    if folder:
+        show_learning(folder)
+        return
     sizes = [str(size) for size in args.sizes]
     options = ["--rounds", str(args.rounds), "--sizes", *sizes]
     print(f"{'ms a step':24}" + "".join(f"{size:>14,}" for size in args.sizes))
     for kind in ENGINES:
         for name, figures in run(kind, *options).items():
             print(f"{kind + ' ' + name:24}" + "".join(f"{figure:14.1f}" for figure in figures))
-    if folder:
-        show_learning(folder)
 
 
 if __name__ == "__main__":
