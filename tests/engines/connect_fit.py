@@ -24,20 +24,19 @@ CLIENT = os.getpid()
 
 
 class Mortal(nn.Layer):
-    """y = x; in the sixth pass and the twelfth of a task's process something dies, `deaths` times.
+    """y = x; in the sixth pass of a task's process something dies, once.
 
-    what    "worker": the process itself, "executor": its JVM, "quiet": nothing
+    what    "worker": the process itself, "executor": its JVM
     marks   a folder: a file of each death
     """
 
     what: str
     marks: str
-    deaths: int = 2
 
     def forward(self, p, x, ctx):
-        if os.getpid() != CLIENT and self.what != "quiet":
+        if os.getpid() != CLIENT:
             PASSES.append(1)
-            if len(PASSES) in (6, 12) and len(list(Path(self.marks).iterdir())) < self.deaths:
+            if len(PASSES) == 6 and not any(Path(self.marks).iterdir()):
                 Path(self.marks, str(time.time_ns())).touch()
                 victim = os.getpid() if self.what == "worker" else jvm()
                 os.kill(victim, signal.SIGKILL)
@@ -65,7 +64,7 @@ def fit(data, engine, shards, local_steps, model, **columns):
         nn.SoftmaxCrossEntropy(),
         nn.Adam(1e-2),
         batch_size=40,
-        epochs=2,
+        epochs=1,
         local_steps=local_steps or None,
         engine=engine,
         progress=False,
