@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-EVERY = 0.05  # seconds
+EVERY = 0.1  # seconds
 KINDS = ("RssAnon", "RssShmem")
 
 
@@ -34,12 +34,9 @@ class Peaks:
 
     def _look(self) -> None:
         me = os.getpid()
-        jvms: list[int] = []
-        daemons: list[int] = []
         while not self._done.wait(EVERY):
-            jvms = jvms or _beneath(me)
-            daemons = [pid for pid in daemons if Path(f"/proc/{pid}").exists()]
-            daemons = daemons or [pid for jvm in jvms for pid in _beneath(jvm)]
+            jvms = _beneath(me)
+            daemons = [pid for jvm in jvms for pid in _beneath(jvm)]
             workers = [pid for daemon in daemons for pid in _beneath(daemon)]
             for name, pids in (("driver", [me]), ("JVM", jvms), ("worker", workers)):
                 self.mb[name] = max(self.mb[name], *map(_own, pids), 0.0)
@@ -48,9 +45,9 @@ class Peaks:
 def _beneath(pid: int) -> list[int]:
     """The processes that one has started."""
     found: list[int] = []
-    with suppress(OSError):  # it may have ended
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (thread / "children").read_text().split())
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # a thread may have ended, or all
+            found += map(int, children.read_text().split())
     return found
 
 
