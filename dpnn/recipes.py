@@ -28,6 +28,7 @@ Task = Literal["values", "binary", "classes"]
 UNSEEN = 1  # the code of a category that training rows have not
 ONE_HOT = 64  # the most codes of a column that is not an embedding
 FEATURES = 1024  # the most that embeddings make of all columns; each makes 4 to 16
+SPARSE = 100_000  # codes from which on a step meets few of a column's
 EMBEDDED = 256  # the most columns of numbers that are embedded; of more, they are taken as they are
 
 
@@ -256,7 +257,8 @@ def _inputs(facts: Facts, embedding: nn.Layer | None) -> nn.Layer:
     for i, size in enumerate(facts.sizes):
         if size > ONE_HOT:
             column = (nn.Input("categories"), nn.Select((i,)), nn.Flatten())
-            branches.append(nn.Sequential(*column, nn.Embedding(size, 16), nn.Flatten()))
+            table = nn.Embedding(size, 16, sparse=size > SPARSE)
+            branches.append(nn.Sequential(*column, table, nn.Flatten()))
     return nn.Concatenate(*branches)
 
 

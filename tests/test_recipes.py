@@ -153,3 +153,9 @@ def test_a_plain_network() -> None:
     assert network.output_shape == (3,)
     units = [layer.units for layer in settings["model"].layers if isinstance(layer, nn.Dense)]
     assert units == [16, 8, 3]
+
+
+@pytest.mark.parametrize(("codes", "sparse"), [(100_000, False), (100_001, True)])
+def test_columns_of_very_many_codes_are_sparse_tables(codes, sparse):
+    model = recipes.mlp(recipes.Facts(rows=100, sizes=(codes,)))["model"]
+    assert nn.Embedding(codes, 16, sparse=sparse) in model.layers[0].layers[0].layers

@@ -88,7 +88,7 @@ def compute(
             seat.take(weights, version)
             ready = perf_counter()
             part.sums = seat.worker.run(plan, handle.shard, data)
-            part.packs = seat.worker.rounds
+            part.packs = seat.worker.program.packs
             took = (ready - start, perf_counter() - ready)
             part.reports = [(handle.shard, socket.gethostname(), *took)]
         except Exception as error:  # goes to the driver as a value, not four times as a failed task

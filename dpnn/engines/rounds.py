@@ -13,6 +13,7 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.engines.protocol import Plan, ShardError, Sums
+from dpnn.nn.more.lazy import lazily
 from dpnn.nn.more.means import mean_gradient
 from dpnn.nn.more.tail import Tail
 
@@ -24,14 +25,18 @@ class LocalSteps:
                         weights read-only
     """
 
-    def __init__(self, layout: nn.Layout, optimizer: nn.Optimizer, clip_norm: float | None) -> None:
+    def __init__(
+        self, network: nn.Network, optimizer: nn.Optimizer, clip_norm: float | None
+    ) -> None:
+        layout = network.layout
         self._weights = np.empty(layout.size, np.float32)
         self.weights = self._weights.view()
         self.weights.flags.writeable = False
         self.gradient = np.empty(layout.size, np.float32)
         self._layout, self._clip_norm = layout, clip_norm
         self._rate = optimizer.learning_rate
-        self._optimizer = replace(optimizer, learning_rate=1.0)  # the rate goes by the fit's step
+        plain = replace(optimizer, learning_rate=1.0)  # the rate goes by the fit's step
+        self._optimizer = lazily(plain, network)
         self._state: dict[str, Any] = {}
 
     def begin(self, weights: np.ndarray) -> None:

@@ -35,6 +35,7 @@ class Program:
     metrics       those of the validation rows; None: all
     optimizer     the inner one, and the clipping, of shards that take steps of their own
     wire          what a shard's sums are rounded to before they travel; float32: nothing
+    sparse        most of the flat vector is rows of tables that a step does not meet
     """
 
     model: nn.Layer
@@ -47,7 +48,13 @@ class Program:
     optimizer: nn.Optimizer | None = None
     clip_norm: float | None = None
     wire: str = "float32"
+    sparse: bool = False
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def packs(self) -> bool:
+        """Whether sums travel packed: they may be shorter so."""
+        return self.sparse or self.wire != "float32"
 
 
 class Worker:
@@ -83,11 +90,6 @@ class Worker:
         self._local: LocalSteps | None = None
         wire = program.wire
         self._rounding = None if wire == "float32" else Rounding(self.net.layout, wire)
-
-    @property
-    def rounds(self) -> bool:
-        """Whether the sums are rounded, so that they can be packed."""
-        return self._rounding is not None
 
     def tail_size(self, kind: Kind) -> int:
         """How many float64 a plan of this kind returns beside the flat vector."""
@@ -156,7 +158,7 @@ class Worker:
         if self._local is None:
             program = self.program
             assert program.optimizer is not None
-            self._local = LocalSteps(self.net.layout, program.optimizer, program.clip_norm)
+            self._local = LocalSteps(self.net, program.optimizer, program.clip_norm)
         return self._local
 
     def _train(

@@ -20,6 +20,7 @@ from dpnn.data.shards import rows_at_once
 from dpnn.engines.protocol import Kind, Plan, Sums
 from dpnn.engines.worker import Program
 from dpnn.nn.more import normalization
+from dpnn.nn.more.lazy import sparse_tables
 from dpnn.nn.more.metrics import Measures
 from dpnn.nn.more.tail import Tail
 from dpnn.spark.waiting import Waiting
@@ -64,8 +65,9 @@ class Fit:
             optimizer=None if trainer.local_steps is None else optimizer,
             clip_norm=trainer.clip_norm,
             wire=trainer.wire,
+            sparse=bool(sparse_tables(network)),
         )
-        self.update = update(trainer, network.layout, optimizer)
+        self.update = update(trainer, network, optimizer)
         rows = data.rows_of_shards
         check_passes(network, rows, self.steps, batch, passes)
         self.measures = Measures.of_steps(trainer.loss, network.output_shape)

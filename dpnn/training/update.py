@@ -12,6 +12,7 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.engines.protocol import Sums
+from dpnn.nn.more.lazy import Lazy, lazily
 from dpnn.nn.more.means import mean_gradient, mean_move
 from dpnn.nn.more.tail import Tail
 from dpnn.training.rounds import OUTER
@@ -26,7 +27,7 @@ class Update:
     """grad_sum / weight_sum -> clip -> optimizer, in place on the flat vector."""
 
     layout: nn.Layout
-    optimizer: nn.Optimizer
+    optimizer: nn.Optimizer | Lazy
     clip_norm: float | None = None
     ema: float | None = None
 
@@ -92,8 +93,10 @@ class RoundUpdate(Update):
         return mean_move(self.layout, state.weights, flat, tail)
 
 
-def update(trainer: Trainer, layout: nn.Layout, optimizer: nn.Optimizer) -> Update:
+def update(trainer: Trainer, network: nn.Network, optimizer: nn.Optimizer) -> Update:
     """That of a trainer's steps, or rounds."""
+    layout, inner = network.layout, lazily(optimizer, network)
     if trainer.local_steps is None:
-        return Update(layout, optimizer, trainer.clip_norm, trainer.ema)
-    return RoundUpdate(layout, trainer.outer or OUTER, ema=trainer.ema, inner=optimizer)
+        return Update(layout, inner, trainer.clip_norm, trainer.ema)
+    outer = lazily(trainer.outer or OUTER, network)
+    return RoundUpdate(layout, outer, ema=trainer.ema, inner=optimizer)

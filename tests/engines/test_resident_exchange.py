@@ -13,6 +13,7 @@ import pytest
 
 from dpnn.engines.protocol import EngineUnavailable, Kind, Plan, ShardError
 from dpnn.engines.resident import root, tree
+from dpnn.engines.resident.links import Travel
 from tests.engines.crew import Crew, alive, expected
 
 PARTS = [
@@ -86,7 +87,7 @@ def test_packed_sums_have_the_same_bits(whole):
     """Three levels of hosts; numbers that pack, and such as don't and go as they are."""
     sizes = []
     for packs in (False, True):
-        with Crew(70_001, PARTS[-1], share=False, fan_in=1, packs=packs) as crew:
+        with Crew(70_001, PARTS[-1], share=False, fan_in=1, travel=Travel(packs)) as crew:
             for step in range(3):
                 check(crew, Plan(Kind.TRAIN, 0, step, 5, trial=whole))
             sizes.append(crew.root._generation._up)
@@ -94,11 +95,29 @@ def test_packed_sums_have_the_same_bits(whole):
     assert sizes[1] < (0.55 if whole else 1.001) * sizes[0]
 
 
+def test_of_weights_what_is_new_goes_down():
+    """All of them at first, and again to all after a kill; then the rows that have changed."""
+    sizes = []
+    travel = Travel(packs=True, news=True)
+    with Crew(150_001, [[0], [1], [2]], share=False, fan_in=1, travel=travel) as crew:
+        for step in range(8):
+            if step == 5:
+                crew.kill(1)
+            plan = Plan(Kind.TRAIN, 0, step, 8, trial=1)
+            wanted = expected(crew.weights, plan, crew.count)
+            assert np.array_equal(crew.step(plan).flat, wanted.flat)
+            sizes.append(crew.root._generation._down)
+            crew.weights[1000 * step : 1000 * step + 16] += 1
+    whole = 3 * 4 * 150_001
+    assert [size > 0.9 * whole for size in sizes] == [step in (0, 5) for step in range(8)]
+    assert max(sizes[1:5] + sizes[6:]) < 3 * 2000
+
+
 @pytest.mark.parametrize(("share", "packs"), [(True, False), (False, False), (False, True)])
 def test_kills_at_any_moment(share, packs):
     """One task after the other dies, between steps and in the middle of them."""
     parts = [[0, 1], [2], [3, 4], [5]]
-    with Crew(70_001, parts, share=share, fan_in=2, delay=0.02, packs=packs) as crew:
+    with Crew(70_001, parts, share=share, fan_in=2, delay=0.02, travel=Travel(packs)) as crew:
         rng = np.random.default_rng(2)
         for step in range(12):
             if step % 3 == 1:

@@ -106,6 +106,35 @@ def test_engines_agree_on_a_narrow_wire(spark_session, engines, num_shards, loca
 
 
 @pytest.mark.connect
+@pytest.mark.parametrize(
+    "changes", [{}, {"local_steps": 3}, {"wire": "int8"}], ids=["steps", "rounds", "narrow"]
+)
+def test_engines_agree_on_sparse_tables(spark_session, engines, changes):
+    """Of 20,000 words 80 are met, fewer in each step; what comes back is a hundredth."""
+    x = (RNG.integers(0, 80, (300, 2)) * 249).astype(np.int32)
+    data = (x, (x.sum(1) // 249 % 3).astype(np.int32))
+
+    def trained(engine, sparse=True):
+        table = nn.Embedding(20_000, 8, sparse=sparse)
+        model = nn.Sequential(table, nn.Flatten(), nn.Dense(3))
+        return fit(engine, data, 3, model=model, changes=changes)
+
+    local = trained("local")
+    weights, rows = local.model.weights, 20_000 * 8
+    start = local.model.network.layer.build((2,), seed=4).weights
+    moved = (weights != start)[:rows].reshape(-1, 8).any(1)
+    assert set(np.flatnonzero(moved)) == set(x.flat)
+    dense = trained("local", sparse=False)
+    assert not np.array_equal(weights, dense.model.weights)
+    for engine in engines:
+        result = trained(engine)
+        assert np.array_equal(result.model.weights, weights), engine
+        if engine != "resident":  # shares memory on one host
+            up = result.history["costs"][0]["bytes"] - 3 * weights.nbytes
+            assert up < 3 * weights.nbytes / 20
+
+
+@pytest.mark.connect
 def test_a_line_search_into_infinity_is_the_same_on_every_engine(spark_session, engines):
     rng = np.random.default_rng(0)
     x = (10 * rng.random((200, 3))).astype(np.float32)

@@ -14,6 +14,7 @@ import numpy as np
 
 from dpnn.data.spark_shards import SparkShards
 from dpnn.engines.protocol import Costs, EngineUnavailable, Plan, Sums
+from dpnn.engines.resident.links import Travel
 from dpnn.engines.resident.member import Ticket
 from dpnn.engines.resident.root import Root
 from dpnn.engines.resident.roster import Roster
@@ -56,8 +57,8 @@ class ResidentEngine:
         self._closed = False
         bind, public = self._session.address()
         self._roster = Roster(bind, new_secret(), public)
-        packs = program.wire != "float32"
-        self._root = Root(self._roster, shards.num_shards, patience, fan_in, packs)
+        count, travel = shards.num_shards, Travel(program.packs, program.sparse)
+        self._root = Root(self._roster, count, patience, fan_in, travel)
 
     @property
     def costs(self) -> Costs:

@@ -14,6 +14,7 @@ from typing import Any
 from dpnn.engines.resident import tree
 from dpnn.engines.resident.arena import Arena, host_key
 from dpnn.engines.resident.generation import Generation, Tails
+from dpnn.engines.resident.links import Travel
 from dpnn.engines.resident.member import ticket
 from dpnn.engines.resident.roster import Lost, Roster, Seat
 from dpnn.engines.resident.wire import BODY_LIMIT, Frame, Op, limit
@@ -28,7 +29,7 @@ def form(
     num_shards: int,
     fan_in: int,
     patience: float,
-    packs: bool = False,
+    travel: Travel,
 ) -> Generation:
     """The generation of those who have all places now. `number` marks every frame of it.
 
@@ -45,7 +46,7 @@ def form(
     tails = Tails(schedules, num_shards)
     for seat, count in zip(seats, tails.counts, strict=True):
         seat.channel.body_limit = BODY_LIMIT + 8 * count * max(seat.tails)
-    now = Generation(roster, number, seats, groups, weights, tails, packs)
+    now = Generation(roster, number, seats, groups, weights, tails, travel)
     try:
         said = _prepare(now, patience)
         _join(now, weights, said, min(JOINING, patience))
@@ -121,7 +122,7 @@ def _seat(now: Generation, i: int, order: int, said: dict[int, dict[str, Any]]) 
             "own": group.own,
             "gather": group.gather,
             "up": [row for _, row in group.up],
-            "packs": now.packs,
+            "travel": now.travel,
             "others": count > 1,
             "spread": now.spreads(group),
         }

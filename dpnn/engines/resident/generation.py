@@ -31,7 +31,7 @@ ANSWERS = (Op.READY, Op.WEIGHTS, Op.DONE, Op.FAILED)
 class Generation:
     """Driver. `number` marks every frame; answers to an older number are dropped.
 
-    packs   sums travel packed between hosts
+    travel   how vectors travel between hosts
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Generation:
         groups: list[tree.Group],
         weights: Arena,
         tails: Tails,
-        packs: bool = False,
+        travel: links.Travel,
     ) -> None:
         self.roster = roster
         self.number = number
         self.lost = roster.lost
         self.seats = seats
         self.groups = groups
-        self.packs = packs
+        self.travel = travel
         self.size = weights.rows.shape[1]
         self.slots = Arena.create(groups[0].rows, self.size)
         self._weights = weights.rows[0]
@@ -62,6 +62,8 @@ class Generation:
             for group in groups[1:]
         }
         self._spread = [seats[p] for group in groups if self.spreads(group) for p in group.members]
+        self._news = links.News(self.size) if travel.news and len(groups) > 1 else None
+        self._down = 0  # bytes of weights over links in a step
         self._up = 0  # bytes of sums over links in a step, as the leaders count them
 
     def spreads(self, group: tree.Group) -> bool:
@@ -78,7 +80,7 @@ class Generation:
         target = None if row < len(own) else (row, self._total)
         below = list(zip(sockets, counts, strict=True))
         self._below = sockets
-        self._adder = links.Gather(self.size, own, below, group.gather, target, self.packs)
+        self._adder = links.Gather(self.size, own, below, group.gather, target, self.travel.packs)
 
     def close(self) -> None:
         self.roster.drop_links()
@@ -132,7 +134,8 @@ class Generation:
         self._send(self._home, Op.STEP, plan)
         if self._leaders:
             self._send(self._leaders, Op.STEP, plan)
-            links.spread(self._weights, self._below)
+            sent = links.spread(self._weights, self._below, self._news)
+            self._down = sent * len(self._leaders)
         self.collect(self.seats, take, patience, Op.STEP)
         if failures:
             line, trace = failures[min(failures)]
@@ -179,7 +182,7 @@ class Generation:
         costs.wait += slowest - mean
         costs.send += max(0.0, computing - slowest)
         costs.sum += adding
-        costs.bytes += 4 * self.size * len(self._leaders) + self._up + frames
+        costs.bytes += self._down + self._up + frames
 
     def _send(self, seats: Iterable[Seat], op: Op, plan: Plan | None = None) -> None:
         frame = Frame(op, self.number)

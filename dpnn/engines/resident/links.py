@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,14 +40,25 @@ def receive(sock: socket.socket, array: np.ndarray) -> None:
         view = view[got:]
 
 
-def send_packed(sock: socket.socket, array: np.ndarray) -> int:
-    """How many bytes it took."""
+class Travel(NamedTuple):
+    """How vectors travel between the hosts of a generation.
+
+    packs   sums go up packed
+    news    of the weights what is new goes down, packed; all of them at first
+    """
+
+    packs: bool = False
+    news: bool = False
+
+
+def packed(array: np.ndarray) -> bytes:
+    """A piece of a vector, after its length in bytes."""
     data = pack(array)
-    sock.sendall(_LENGTH.pack(data.size) + data.tobytes())
-    return _LENGTH.size + data.size
+    return _LENGTH.pack(data.size) + data.tobytes()
 
 
-def receive_packed(sock: socket.socket, array: np.ndarray) -> None:
+def receive_packed(sock: socket.socket, array: np.ndarray) -> bytes:
+    """Fill a piece; what has come, to be passed on."""
     head = np.empty(_LENGTH.size, np.uint8)
     receive(sock, head)
     (length,) = _LENGTH.unpack(head.tobytes())
@@ -59,6 +71,34 @@ def receive_packed(sock: socket.socket, array: np.ndarray) -> None:
         unpack(data, array)
     except ValueError as error:
         raise ConnectionError(f"a garbled piece: {error}") from error
+    return head.tobytes() + data.tobytes()
+
+
+class News:
+    """The bits of weights that have changed since they were last told; all of them at first.
+
+    It lives as long as a generation: who joins has zeros.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._known = np.zeros(size, np.int32)
+
+    def of(self, weights: np.ndarray, piece: slice) -> bytes:
+        """What to send of a piece, which counts as told from now on."""
+        known, bits = self._known[piece], weights[piece].view(np.int32)
+        known ^= bits
+        data = packed(known.view(np.float32))
+        known[...] = bits
+        return data
+
+
+def hear(parent: socket.socket, weights: np.ndarray) -> bytes:
+    """Bring news into a piece of the weights; what has come, to be passed on."""
+    changed = np.empty(weights.size, np.float32)
+    data = receive_packed(parent, changed)
+    bits = weights.view(np.int32)
+    bits ^= changed.view(np.int32)
+    return data
 
 
 def add(rows: Sequence[np.ndarray] | np.ndarray, adds: Adds, low: int, high: int) -> None:
@@ -116,22 +156,39 @@ class Gather:
             if parent is not None:
                 for row in up:
                     if self.packs:
-                        sent += send_packed(parent, rows[row])
+                        data = packed(rows[row])
+                        parent.sendall(data)
+                        sent += len(data)
                     else:
                         send(parent, rows[row])
                         sent += rows[row].nbytes
         return sent
 
 
-def relay(parent: socket.socket, weights: np.ndarray, children: Sequence[socket.socket]) -> None:
-    """Take the weights from above and pass every piece on at once."""
+def relay(
+    parent: socket.socket,
+    weights: np.ndarray,
+    children: Sequence[socket.socket],
+    news: bool = False,
+) -> None:
+    """Take the weights, or what is new of them, and pass every piece on at once."""
     for piece in pieces(0, weights.size):
-        receive(parent, weights[piece])
-        for child in children:
-            send(child, weights[piece])
+        if news:
+            data = hear(parent, weights[piece])
+            for child in children:
+                child.sendall(data)
+        else:
+            receive(parent, weights[piece])
+            for child in children:
+                send(child, weights[piece])
 
 
-def spread(weights: np.ndarray, children: Sequence[socket.socket]) -> None:
+def spread(weights: np.ndarray, children: Sequence[socket.socket], news: News | None = None) -> int:
+    """Send the weights down; how many bytes each link takes."""
+    sent = 0
     for piece in pieces(0, weights.size):
+        data = weights[piece].data.cast("B") if news is None else news.of(weights, piece)
         for child in children:
-            send(child, weights[piece])
+            child.sendall(data)
+        sent += len(data)
+    return sent

@@ -162,18 +162,20 @@ class Member:
             self._slots = np.empty((1, size), np.float32)  # no shards here
         self._bound = -1
         if seat["leads"]:
+            travel = links.Travel(*seat["travel"])
+            self._news = travel.news
             self._links.open(seat, self._place, frame.generation, self._door)
             own = [self._slots[row] for row in seat["own"]]
             children = [
                 (sock, count)
                 for sock, (_, count) in zip(self._links.children, seat["children"], strict=True)
             ]
-            self._adder = links.Gather(size, own, children, seat["gather"], packs=seat["packs"])
+            self._adder = links.Gather(size, own, children, seat["gather"], packs=travel.packs)
         return Frame(Op.READY, frame.generation)
 
     def _step(self, frame: Frame) -> Frame:
         if self._seat["leads"]:
-            links.relay(self._links.up(), self._weights, self._links.children)
+            links.relay(self._links.up(), self._weights, self._links.children, self._news)
             if self._seat["others"]:
                 self._channel.send(Frame(Op.WEIGHTS, frame.generation))
         plan = Plan(Kind(frame.kind), *frame.numbers)

@@ -15,6 +15,7 @@ from dpnn.engines.protocol import Costs, EngineUnavailable, Kind, Plan, ShardErr
 from dpnn.engines.resident.arena import Arena
 from dpnn.engines.resident.formation import form
 from dpnn.engines.resident.generation import Generation
+from dpnn.engines.resident.links import Travel
 from dpnn.engines.resident.roster import Lost, Roster
 
 ATTEMPTS = 20  # of one step: tasks may die faster than they come back
@@ -26,7 +27,7 @@ class Root:
     patience  seconds that a task may stay silent; twenty times the longest answer so far if
               that is more, and ten times as long for whole passes and rounds
     fan_in    hosts that send to the driver, and to each leader
-    packs     sums travel packed between hosts
+    travel    how vectors travel between hosts
     """
 
     def __init__(
@@ -35,14 +36,14 @@ class Root:
         num_shards: int,
         patience: float = 300.0,
         fan_in: int = 4,
-        packs: bool = False,
+        travel: Travel = Travel(),  # noqa: B008
     ) -> None:
         self.roster = roster
         self.costs = Costs()
         self._num_shards = num_shards
         self._patience = patience
         self._fan_in = fan_in
-        self._packs = packs
+        self._travel = travel
         self._slowest = 0.0
         self._number = 0
         self._weights: Arena | None = None
@@ -103,7 +104,7 @@ class Root:
             self._num_shards,
             self._fan_in,
             patience,
-            self._packs,
+            self._travel,
         )
 
     def _disband(self) -> None:

@@ -9,10 +9,14 @@ class Embedding(Layer):
     """y = W[x]:  numbers x (B, …) from 0 to words - 1 -> their rows y (B, …, O).
 
     dW[w] = Σ dy over the places where x = w.
+
+    sparse   for words by the hundred thousand: a step leaves rows that it has not met as they are,
+             with what the optimizer remembers of them, and of the table such rows alone travel
     """
 
     words: Count
     units: Count
+    sparse: bool = False
 
     def shapes(self, x, ctx):
         table = Param((self.words, self.units), "normal")
