@@ -158,9 +158,9 @@ def realmlp(
     dropout: float = 0.15,
     weight_decay: float = 0.02,
     label_smoothing: float = 0.0,
-    epochs: int = 64,
+    epochs: int = 256,
 ) -> dict[str, Any]:
-    """One network over periodic numbers, on a fixed schedule. Validation rows choose the epoch.
+    """One network over periodic numbers, on a long fixed schedule; validation rows choose the epoch.
 
     RealMLP, Holzmüller et al. 2024 (arXiv 2407.04491). small: no embedding of numbers, no dropout,
     no decay, and the last layer begins at 0.
