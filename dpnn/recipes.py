@@ -160,7 +160,7 @@ def realmlp(
     label_smoothing: float = 0.0,
     epochs: int = 256,
 ) -> dict[str, Any]:
-    """One network over periodic numbers, on a long fixed schedule; validation rows choose the epoch.
+    """One network over periodic numbers, on a long schedule; validation rows choose the epoch.
 
     RealMLP, Holzmüller et al. 2024 (arXiv 2407.04491). small: no embedding of numbers, no dropout,
     no decay, and the last layer begins at 0.
