@@ -72,6 +72,7 @@ class SparkShards:
         self._closed = False
         self._layouts = layouts
         self.handles = [_handle(fact, layouts) for fact in found]
+        self._paths = {handle.path for handle in self.handles}  # those of before a repair, too
         self.facts = {split: self._facts(split, found) for split in layouts}
         self.source = {**source, "rows": sum(self.facts["train"].rows)}
         expected = [_content(handle) for handle in self.handles]
@@ -136,6 +137,7 @@ class SparkShards:
                 time.sleep(0.05)  # executors drop blocks in their own time
                 facts = self.kept.facts()
         self.handles = list(self.verified(facts))
+        self._paths |= {handle.path for handle in self.handles}
         return damaged
 
     def fetch(self) -> LocalShards:
@@ -159,7 +161,7 @@ class SparkShards:
         self._closed = True
         try:
             with suppress(Exception):
-                self.kept.delete(self._run, [handle.path for handle in self.handles])
+                self.kept.delete(self._run, sorted(self._paths))
         finally:
             self.kept.release()
             if self._beneath is not None:
