@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from dpnn import Trainer, nn
 from dpnn.training import checkpoints
+from tests.training.stops import StopAt
 
 RNG = np.random.default_rng(1)
 X = RNG.standard_normal((200, 4)).astype(np.float32)
@@ -37,17 +38,6 @@ def test_resumed_equals_undisturbed(tmp_path):
     assert resumed.history["val_loss"] == whole.history["val_loss"]
     again = fit(tmp_path / "ck", 5)  # nothing left to do
     assert np.array_equal(again.model.weights, whole.model.weights)
-
-
-class StopAt:
-    """Ends a fit within an epoch."""
-
-    def __init__(self, epoch, step):
-        self.at = (epoch, step)
-
-    def on_step(self, event):
-        if (event.epoch, event.step) == self.at:
-            event.stop("here")
 
 
 OPTIMIZERS = [nn.Adam(1e-2), nn.SGD(nn.ReduceOnPlateau(0.1, patience=1), momentum=0.9)]

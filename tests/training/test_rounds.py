@@ -8,6 +8,7 @@ import pytest
 from dpnn import Trainer, nn
 from dpnn.engines.protocol import ShardError
 from dpnn.training import rounds
+from tests.training.stops import StopAt
 
 RNG = np.random.default_rng(2)
 X = RNG.standard_normal((301, 5)).astype(np.float32)
@@ -102,17 +103,6 @@ def test_events_come_once_a_round():
     assert result.history.local_steps == 4
     told = [(row["exchanges"], row["local_steps"]) for row in result.history["costs"]]
     assert told == [(3, 4), (3, 4)]
-
-
-class StopAt:
-    """Ends a fit within an epoch."""
-
-    def __init__(self, epoch, step):
-        self.at = (epoch, step)
-
-    def on_step(self, event):
-        if (event.epoch, event.step) == self.at:
-            event.stop("here")
 
 
 OUTERS = [None, nn.Adam(nn.Warmup(0.01, epochs=2))]

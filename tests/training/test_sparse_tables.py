@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dpnn import Trainer, nn
+from tests.training.stops import StopAt
 
 RNG = np.random.default_rng(2)
 WORDS = 3000
@@ -18,17 +19,6 @@ def fit(**changes):
     optimizer = nn.AdamW(nn.StepDecay(0.02, every=7))
     trainer = Trainer(MODEL, nn.SoftmaxCrossEntropy(), optimizer, **{**settings, **changes})
     return trainer.fit((X, Y), validation=(X, Y), num_shards=3)
-
-
-class StopAt:
-    """Ends a fit within an epoch."""
-
-    def __init__(self, epoch, step):
-        self.at = (epoch, step)
-
-    def on_step(self, event):
-        if (event.epoch, event.step) == self.at:
-            event.stop("here")
 
 
 @pytest.mark.parametrize("changes", [{}, {"local_steps": 2}, {"wire": "int8"}], ids=str)

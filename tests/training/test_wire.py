@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dpnn import Trainer, nn
+from tests.training.stops import StopAt
 
 RNG = np.random.default_rng(2)
 X = RNG.standard_normal((301, 5)).astype(np.float32)
@@ -15,17 +16,6 @@ def fit(**changes):
     settings = {"batch_size": 32, "epochs": 4, "seed": 4, "wire": "int8", "progress": False}
     trainer = Trainer(MODEL, nn.SoftmaxCrossEntropy(), nn.Adam(0.01), **{**settings, **changes})
     return trainer.fit((X, Y), validation=(X, Y), num_shards=3)
-
-
-class StopAt:
-    """Ends a fit within an epoch."""
-
-    def __init__(self, epoch, step):
-        self.at = (epoch, step)
-
-    def on_step(self, event):
-        if (event.epoch, event.step) == self.at:
-            event.stop("here")
 
 
 @pytest.mark.parametrize("wire", ["bfloat16", "int8"])
