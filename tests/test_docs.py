@@ -306,7 +306,7 @@ def test_readmes_own_benchmarks_can_be_drawn(book):
     pytest.importorskip("matplotlib")
     plots = book("pictures_readme")
     said = dict(book("benches").quoted((ROOT / "README.md").read_text()))
-    assert len(plots.seconds_an_epoch(said["mnist FOLDER/mnist"])) == 4
+    assert len(plots.seconds_an_epoch(said["mnist FOLDER/mnist --commands 1 --mllib 5"])) == 4
     assert len(plots.shares_of_torch(said["nn"])) == 10
 
 
