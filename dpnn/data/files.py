@@ -39,6 +39,7 @@ from dpnn.data.visits import LARGE
 
 SMALL = 1 << 18  # bytes up to which an array is read: a map would keep its file open
 _SORTED = 1 << 23  # bytes of rows that are sorted at once: malloc keeps such pieces for the next
+_SORTS = 1 << 10  # such pieces at most, of very large shards: writes grow with their square
 _ORDER, _HASH = "order", "hash"  # no array has such a name
 _NOTES = "notes.json"
 
@@ -146,7 +147,7 @@ class _SplitWriter:
         if size < LARGE or not all(isinstance(c, ArrayFile) for c in self._columns.values()):
             crc = write_order(self._hashes.path, self._rows, order)
         else:
-            part = max(_SORTED * self._rows // size, 1)
+            part = max(max(_SORTED, size // _SORTS) * self._rows // size, 1)
             paths = [file_of(self._folder, name) for name in files]
             *crcs, crc = sort_rows(self._hashes.path, self._rows, paths, order, part)
             files = {k: (files[k][0], new) for k, new in zip(files, crcs, strict=True)}
