@@ -35,6 +35,19 @@ def test_a_layer_that_does_not_fit_says_so_and_where(
     assert str(error.value).startswith(f"{type(layer).__name__}[1]")
 
 
+class Slope(nn.Layer):
+    """Declares a shape where a parameter is asked for."""
+
+    def shapes(self, x: Any, ctx: Any) -> Any:
+        return {"a": x}, x
+
+
+def test_a_parameter_of_a_layer_of_ones_own_is_a_param() -> None:
+    with pytest.raises(TypeError) as error:
+        nn.Sequential(nn.Dense(3), Slope()).build(4)
+    assert str(error.value) == "Slope().shapes gives a as (3,): say nn.Param((3,))"
+
+
 @pytest.mark.parametrize("words", [[-1, 2], [0, 5], [7, 1], [0.5, 1.0]])
 def test_words_outside_of_the_table(words: list[int]) -> None:
     net = nn.Sequential(nn.Embedding(5, 2)).build(())

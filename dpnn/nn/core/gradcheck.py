@@ -27,8 +27,8 @@ def gradient_check(
     view that backward leaves out is found.
     """
     x = each(x, _wide)
-    net = Network(layer, each(x, _row), dtype=np.float64, needs_dx=True)
-    net.init(seed)
+    rows = each(x, lambda v: v.shape[1:])
+    net = Network(layer, rows, dtype=np.float64, needs_dx=True).init(seed)
     net.gradient.fill(np.nan)
     rng = np.random.default_rng(seed)
     net.weights += 0.1 * rng.standard_normal(net.layout.size)
@@ -64,10 +64,6 @@ def gradient_check(
 
 def _wide(x):
     return x.astype(np.float64) if x.dtype.kind == "f" else x
-
-
-def _row(x):
-    return x.shape[1:]
 
 
 def _named(x):

@@ -81,9 +81,7 @@ class Layer(Spec, base=True):
 
     def summary(self, input_shape: Rows) -> str:
         """A table of all layers: output shapes, parameters, multiply-adds per row."""
-        from .network import table
-
-        return table(self.build(input_shape))
+        return self.build(input_shape).table()
 
     def least_rows(self, x: Rows) -> int:
         """How many rows of shape x a pass of training needs at least, where it has any."""
@@ -123,7 +121,10 @@ class Context(Buffers):
         self.children: list[Context] = []
         self.trained = False
         self.params, self.y = layer.shapes(x, self)
-        self.trained |= any(param.momentum is None for param in self.params.values())
+        for key, param in self.params.items():
+            if not isinstance(param, Param):
+                raise TypeError(f"{layer}.shapes gives {key} as {param}: say nn.Param({param})")
+            self.trained |= param.momentum is None
 
     def add(self, name: str, layer: Layer, x: Rows) -> Rows:
         """A new child for rows of shape x; returns its output's shape."""

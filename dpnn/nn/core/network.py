@@ -138,6 +138,23 @@ class Network:
             out[some] = network.forward(each(x, lambda v: v[some]))  # noqa: B023  (called at once)
         return out
 
+    def table(self) -> str:
+        """One line for each layer that has none below it or work of its own, and the total."""
+        lines = [("layer", "output", "parameters", "multiply-adds")]
+        total = work = 0
+        for place in self.places:
+            size = sum(prod(param.shape) for param in place.params.values())
+            adds = place.layer.multiply_adds(place)
+            total += size
+            work += adds
+            if not place.children or adds:
+                name = place.name or type(place.layer).__name__
+                lines.append((name, str(place.y), f"{size:,}", f"{adds:,}"))
+        lines.append(("total", str(self.output_shape), f"{total:,}", f"{work:,}"))
+        left = max(len(name) for name, *_ in lines)
+        middle = max(len(shape) for _, shape, *_ in lines)
+        return "\n".join(f"{a:{left}}  {b:>{middle}}{c:>14}{d:>16}" for a, b, c, d in lines)
+
 
 def each(x: Any, f: Callable) -> Any:
     """f of x, or of each of its values where x is a dict of inputs."""
@@ -159,21 +176,3 @@ def _normal(shape):
     if isinstance(shape, int | np.integer):
         return (int(shape),)
     return tuple(shape)
-
-
-def table(network: Network) -> str:
-    """One line for each layer that has none below it or work of its own, and the total."""
-    lines = [("layer", "output", "parameters", "multiply-adds")]
-    total = work = 0
-    for place in network.places:
-        size = sum(prod(param.shape) for param in place.params.values())
-        adds = place.layer.multiply_adds(place)
-        total += size
-        work += adds
-        if not place.children or adds:
-            name = place.name or type(place.layer).__name__
-            lines.append((name, str(place.y), f"{size:,}", f"{adds:,}"))
-    lines.append(("total", str(network.output_shape), f"{total:,}", f"{work:,}"))
-    left = max(len(name) for name, *_ in lines)
-    middle = max(len(shape) for _, shape, *_ in lines)
-    return "\n".join(f"{a:{left}}  {b:>{middle}}{c:>14}{d:>16}" for a, b, c, d in lines)
