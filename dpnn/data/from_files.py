@@ -6,13 +6,13 @@ shards, to the bit. The driver reads the footers. Where a file is not just as Sp
 (another type, a column that is missing, damage), and where a row cannot be trained on, Spark reads
 in its place, and its words are the user's.
 
-Needs NumPy and pyarrow; functions say which side they run on.
+Functions say which side they run on.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,13 +22,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
 
 from dpnn.data.checks import Problem
 from dpnn.data.conditions import judged
-from dpnn.data.ingest_tasks import bad
 from dpnn.data.spark_shards import SourceChanged
+from dpnn.spark.classic import ClassicSession
 from dpnn.spark.conditions import NUMBERS, Condition, Field
-from dpnn.spark.scan import File, Projected, Scan
+from dpnn.spark.scan import File, Projected, Scan, scan_of
+from dpnn.spark.session import Session
 
 BATCH = 1 << 22  # bytes of the file that are decoded at once
 _MOST_ROWS = 1 << 16  # of a batch
@@ -74,6 +76,10 @@ class Plan:
     tasks: tuple[tuple[RowGroup, ...], ...]
     condition: Condition | None = None
 
+    def frame(self, spark: SparkSession) -> DataFrame:
+        """Driver. A row for each task: what `run` takes."""
+        return spark.range(0, len(self.tasks), 1, len(self.tasks))
+
     @property
     def read(self) -> dict[str, int]:
         """For the record: how many files, row groups, rows, and bytes of the files."""
@@ -86,10 +92,17 @@ class Plan:
         }
 
 
-def plan(scan: Scan | None, slots: int) -> Plan | None:
-    """Driver. Row groups dealt out to tasks; None where Spark had better read the files."""
-    if scan is None:
+def plan_of(frame: DataFrame) -> Plan | None:
+    """Driver. How tasks read the files of a DataFrame themselves; None where Spark reads."""
+    session = Session.of(frame)
+    if not isinstance(session, ClassicSession):
         return None
+    scan = scan_of(frame)
+    return None if scan is None else plan(scan, session.slots())
+
+
+def plan(scan: Scan, slots: int) -> Plan | None:
+    """Driver. Row groups dealt out to tasks; None where Spark had better read the files."""
     fields = {field for column in scan.columns for field in column.fields}
     fields |= set(scan.condition.fields() if scan.condition else ())
     stored = {field.name: field.kind for field in fields if not field.of_partition}
@@ -149,15 +162,17 @@ def _is_of(found: pa.DataType, kind: str) -> bool:
     return kind in _ARROW and found == _ARROW[kind]
 
 
-def split(ids: Iterable[pa.RecordBatch], plan: Plan, task: Any) -> Iterator[pa.RecordBatch]:
-    """Executor. What `ingest_tasks.split` makes of the row groups of tasks by their numbers; a
-    problem where Spark had better read them.
+def run(
+    ids: Iterable[pa.RecordBatch], plan: Plan, task: Any, bad: Callable[[Problem], Any]
+) -> Iterator[Any]:
+    """Executor. What a task makes of the row groups of tasks by their numbers; `bad` of a problem
+    where Spark had better read them.
     """
     groups = (g for batch in ids for i in batch.column(0).to_pylist() for g in plan.tasks[i])
     try:
         yield from task(batch for group in groups for batch in batches(group, plan))
     except (Unfit, OSError, pa.ArrowException) as error:
-        yield bad([Problem("unread", str(error), 1)], task.keywords["spec"])
+        yield bad(Problem("unread", str(error), 1))
         deque(ids, 0)  # to its end, or Spark would end the worker
 
 

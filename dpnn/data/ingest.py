@@ -37,7 +37,6 @@ from dpnn.data.spark_shards import SparkShards
 from dpnn.data.splits import ByColumn, ByContent, Rule, Whole
 from dpnn.spark.classic import ClassicSession
 from dpnn.spark.reading import shown
-from dpnn.spark.scan import scan_of
 from dpnn.spark.session import Session
 
 
@@ -86,7 +85,7 @@ def ingest(
     sources = _sources(df, validation, columns_of=(inputs, label, weight), hashed=hashed)
     session.ship()
     record = describe(df, inputs, label, weight)
-    plans = [_plan(session, source.frame) for source in sources]
+    plans = [from_files.plan_of(source.frame) for source in sources]
     direct = [replace(source, plan=plan) for source, plan in zip(sources, plans, strict=True)]
     try:
         raw = _read(session, direct, num_shards, record, show)
@@ -150,13 +149,6 @@ def _what(sources: Sequence[Source]) -> str:
     if read is None:
         return "reading the data"
     return f"reading {read['rows']:,} rows, {read['bytes'] / 1e6:,.0f} MB"
-
-
-def _plan(session: Session, frame: DataFrame) -> from_files.Plan | None:
-    """How tasks read its files themselves; None where Spark reads."""
-    if not isinstance(session, ClassicSession):
-        return None
-    return from_files.plan(scan_of(frame), session.slots())
 
 
 def _sources(
@@ -231,16 +223,20 @@ def _pieces(source: Source, num_shards: int, run: str, near: bool) -> DataFrame:
         hashed=source.hashed,
     )
 
-    plan, frame = source.plan, source.frame
+    plan, frame, spec = source.plan, source.frame, source.spec
     if plan is not None:
-        tasks = len(plan.tasks)
-        frame = frame.sparkSession.range(0, tasks, 1, tasks)
+        frame = plan.frame(frame.sparkSession)
 
     def split(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         pieces = PieceWriter(run) if near else None
         mine = partial(task, pieces=pieces)
         try:
-            yield from mine(batches) if plan is None else from_files.split(batches, plan, mine)
+            if plan is None:
+                yield from mine(batches)
+            else:
+                yield from from_files.run(
+                    batches, plan, mine, lambda p: ingest_tasks.bad([p], spec)
+                )
         finally:
             if pieces is not None:
                 pieces.close()

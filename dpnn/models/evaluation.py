@@ -75,21 +75,37 @@ class Tally:
 
 def evaluate(df: Any, scorer: Scorer, sent: Sent, columns: tuple[Any, Any, Any]) -> Tally:
     """Driver. The sums over all rows of `df`; columns: (inputs, label, weight)."""
+    from dpnn.data import from_files
     from dpnn.data.columns import choose
 
     selected, spec = choose(df, *columns, scorer.label_classes)
     frame = df.select(*selected)
     names = tables.wanted(columns[0])
     task = partial(tally_batches, spec=spec, scorer=scorer, sent=sent, names=names)
-    tally = Tally(scorer)
-    found = frame.mapInArrow(_plain(task), "sums array<double>, found string").collect()
-    told = [json.loads(row.found) for row in found]
-    raise_problems((Problem(**p) for one in told for p in one["problems"]), spec.num_classes)
-    if errors := [error for one in told for error in one["errors"]]:
+    plan = from_files.plan_of(frame)
+    if plan is not None:
+        read = partial(from_files.run, plan=plan, task=task, bad=_unread)
+        found = _told(plan.frame(frame.sparkSession), read)
+    if plan is None or any(one["problems"] or one["errors"] for _, one in found):
+        found = _told(frame, task)  # Spark's rows tell what is wrong as they do of any source
+    problems = (Problem(**p) for _, one in found for p in one["problems"])
+    raise_problems(problems, spec.num_classes)
+    if errors := [error for _, one in found for error in one["errors"]]:
         raise DataError(errors[0])
-    for row in found:
-        tally.merge(row.sums)
+    tally = Tally(scorer)
+    for sums, _ in found:
+        tally.merge(sums)
     return tally
+
+
+def _told(frame: Any, task: Callable[[Any], Any]) -> list[tuple[list[float], dict[str, Any]]]:
+    """Driver. Of each partition its packed sums, and what is wrong with it."""
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return task(batches)  # mapInArrow asks for a function: a partial has no name and no code
+
+    rows = frame.mapInArrow(run, "sums array<double>, found string").collect()
+    return [(row.sums, json.loads(row.found)) for row in rows]
 
 
 def tally_batches(
@@ -110,15 +126,13 @@ def tally_batches(
         except ValueError as error:
             found["errors"].append(str(error))
     if tally is not None:
-        packed = pa.array([tally.pack()], pa.list_(pa.float64()))
-        told = pa.array([json.dumps(found)])
-        yield pa.RecordBatch.from_arrays([packed, told], names=["sums", "found"])
+        yield _record(tally.pack(), found)
 
 
-def _plain(task: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """mapInArrow asks for a function: a partial has no name and no code."""
+def _unread(problem: Problem) -> pa.RecordBatch:
+    return _record([], {"problems": [asdict(problem)], "errors": []})
 
-    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return task(batches)
 
-    return run
+def _record(sums: list[float], found: dict[str, list[Any]]) -> pa.RecordBatch:
+    columns = [pa.array([sums], pa.list_(pa.float64())), pa.array([json.dumps(found)])]
+    return pa.RecordBatch.from_arrays(columns, names=["sums", "found"])

@@ -14,7 +14,6 @@ from pyspark.sql import types as T
 import dpnn
 from dpnn import Dataset
 from dpnn.data import from_files
-from dpnn.data import ingest as ingesting
 from dpnn.data.encoders.raw import hashed
 from dpnn.data.ingest import ingest
 from dpnn.data.kept import LEVEL
@@ -74,7 +73,7 @@ def both(df, *named, **others):
     """The reader chosen, and what came of it: the same by Spark's rows."""
     reader, found = outcome(df, *named, **others)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ingesting, "scan_of", lambda frame: None)
+        patch.setattr(from_files, "scan_of", lambda frame: None)
         _, expected = outcome(df, *named, **others)
     assert found == expected
     return reader, found
@@ -272,7 +271,7 @@ def test_conditions(spark_session, tmp_path):
     df = spark_session.read.parquet(str(tmp_path))
     for condition, known in CONDITIONS.items():
         chosen = df.where(condition).select("n", "day")
-        plan = from_files.plan(scan_of(chosen), 2)
+        plan = from_files.plan_of(chosen)
         assert (plan is not None) == known, condition
         if plan is None:
             continue
