@@ -45,6 +45,18 @@ def test_sums_and_means_of_rows(rows: int, channels: int, seed: int) -> None:
         np.testing.assert_allclose(sums.mean_rows(x), sums.plain_mean_rows(x), atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(0, 3), (300, 1), (300, 2), (20, 40, 7), (300, 8), (5, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_joined_have_the_bits_of_numpy(shape, dtype):
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    np.testing.assert_array_equal(sums.max_columns(x), x.max(axis=-1, keepdims=True))
+    np.testing.assert_array_equal(sums.add_columns(x), x.sum(axis=-1, keepdims=True))
+    assert sums.max_columns(x).shape == (*shape[:-1], 1)
+    if x.size:
+        x.reshape(-1)[-1] = np.nan
+        assert np.isnan(sums.max_columns(x).reshape(-1)[-1])
+
+
 @drawn
 @given(ROWS, SIZES, SEEDS)
 def test_means_of_columns(rows: int, channels: int, seed: int) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dpnn.nn.kernels.arrays import Array, array_module
+from dpnn.nn.kernels.sums import add_columns, max_columns
 
 
 def sigmoid(x: Array, out: Array) -> Array:
@@ -28,9 +29,9 @@ def plain_sigmoid(x: Array) -> Array:
 def softmax(x: Array) -> Array:
     """exp(x) / Σ exp(x) along the last axis, in place."""
     xp = array_module(x)
-    x -= x.max(axis=-1, keepdims=True)  # the largest becomes 0: nothing overflows
+    x -= max_columns(x)  # the largest becomes 0: nothing overflows
     xp.exp(x, out=x)
-    x /= x.sum(axis=-1, keepdims=True)
+    x /= add_columns(x)
     return x
 
 
@@ -60,14 +61,14 @@ def cross_entropy(z: Array, right: Array, smooth: float, dz: Array) -> Array:
     xp, e, flat = array_module(z), dz, dz.reshape(-1)
     place = xp.arange(0, z.size, z.shape[1])
     place += right  # one index a number: twice as quick as a pair
-    xp.subtract(z, z.max(axis=1, keepdims=True), out=e)
+    xp.subtract(z, max_columns(z), out=e)
     shifted = flat[place]  # (N,) the right class's logit below the largest
     own = xp.exp(shifted)
     if smooth:
         shifted = (1 - smooth) * shifted + smooth * e.mean(axis=1)
     xp.exp(e, out=e)
     flat[place] = 0
-    others = e.sum(axis=1)
+    others = add_columns(e)[:, 0]
     total = others + own
     e /= total[:, None]
     own -= 1

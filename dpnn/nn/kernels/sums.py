@@ -7,10 +7,14 @@ product with ones (256 x 256 float32: 21 us against 4). N rows, C columns.
 from math import gcd
 from typing import Any
 
+import numpy as np
+
 from dpnn.nn.kernels.arrays import Array, array_module
 
 LONG = 1024  # rows that are added one after another before rounding errors show
 WIDE = 512  # numbers in a row from which on NumPy's inner loops are as quick as they get
+NARROW = 8  # numbers in a row below which NumPy adds them one after another
+COLUMN = 25  # rows that NumPy's own loop takes while one column is joined to another
 
 
 def sum_rows(x: Array, out: Array) -> Array:
@@ -49,6 +53,30 @@ def mean_rows(x: Array) -> Array:
 
 def plain_mean_rows(x: Array) -> Array:
     return x.mean(axis=0)
+
+
+def max_columns(x: Array) -> Array:
+    """The largest of each row of x (…, C): (…, 1)."""
+    return _by_column(np.maximum, x) if _is_narrow(x) else x.max(axis=-1, keepdims=True)
+
+
+def add_columns(x: Array) -> Array:
+    """Σ_c x_c of each row of x (…, C): (…, 1)."""
+    return _by_column(np.add, x) if _is_narrow(x) else x.sum(axis=-1, keepdims=True)
+
+
+def _is_narrow(x: Array) -> bool:
+    """NumPy begins anew in each row: 4,096 x 2 take 168 us, and 8 column by column."""
+    columns = x.shape[-1]
+    return array_module(x) is np and 0 < columns < NARROW and x.size > COLUMN * columns * columns
+
+
+def _by_column(join: Any, x: Array) -> Array:
+    """In the order of NumPy's own loop, and so to the same bits."""
+    joined = x[..., :1].copy()
+    for c in range(1, x.shape[-1]):
+        join(joined, x[..., c : c + 1], out=joined)
+    return joined
 
 
 def over_rows(f: Any, x: Array, v: Array, out: Array) -> Array:
