@@ -21,7 +21,7 @@ PARTS = [
     ("dpnn.data.dataset", "_ingested", "ingest: Spark's plans and jobs, first Python workers"),
     ("dpnn.spark.shipping", "ship", "ingest: the package as a zip"),
     ("dpnn.data.ingest", "_sources", "ingest: columns chosen"),
-    ("dpnn.data.ingest", "_plan", "ingest: files listed, footers read"),
+    ("dpnn.data.from_files", "plan_of", "ingest: files listed, footers read"),
     ("dpnn.training.runner", "open_engine", "the engine"),
     ("dpnn.training.runner", "Runner.step", "steps"),
     ("dpnn.training.trainer", "Fit.close", "the engine's end"),
