@@ -1,10 +1,11 @@
 """Tables as they are: the default estimator of dpnn.ml, untuned, beside other libraries' defaults.
 
-scripts/bench.sh tables FOLDER [--seeds 5] [--recipes tabm] [--others]
+scripts/bench.sh tables FOLDER [--seeds 5] [--recipes tabm] [--others SEEDS]
 
 FOLDER holds adult/ and california/, each with train/ and test/ as Parquet. Prints each score on the
-test part as the mean over seeds and its standard deviation, and the median seconds of a fit.
---others adds MLlib's perceptron, boosted trees and random forest, and scikit-learn's boosted trees.
+test part as the mean over seeds and, of several, its standard deviation; and the median seconds of
+a fit. --others adds, over so many seeds, MLlib's perceptron, boosted trees and random forest, and
+scikit-learn's boosted trees.
 """
 
 from __future__ import annotations
@@ -122,12 +123,14 @@ def of_values(y: np.ndarray, prediction: np.ndarray) -> Scores:
     return {"rmse": float(np.sqrt(np.mean((y - prediction) ** 2)))}
 
 
-def contestants(table: Table, recipes: list[str], others: bool) -> Iterator[tuple[str, Any]]:
-    """(name, a function of the train and test part and the seed)."""
+def contestants(table: Table, recipes: list[str]) -> Iterator[tuple[str, Any]]:
+    """(name, a function of the train and test part and the seed), dpnn's own."""
     for recipe in recipes:
         yield f"dpnn.ml, {recipe}", lambda a, b, seed, r=recipe: ours(table, a, b, r, seed)
-    if not others:
-        return
+
+
+def rivals(table: Table) -> Iterator[tuple[str, Any]]:
+    """Likewise, the others'."""
     learners: dict[str, Callable[[int], Any]] = {
         "MLlib boosted trees": lambda seed: (
             mlc.GBTClassifier(maxIter=50, seed=seed)
@@ -147,32 +150,41 @@ def contestants(table: Table, recipes: list[str], others: bool) -> Iterator[tupl
     yield "scikit-learn boosted trees", lambda a, b, seed: trees(table, a, b, seed)
 
 
+def compare(table: Table, name: str, run: Any, parts: list[DataFrame], seeds: int) -> None:
+    """Prints the line of one contestant."""
+    scores: list[Scores] = []
+    seconds = []
+    for seed in range(seeds):
+        start = time.perf_counter()
+        scores.append(run(*parts, seed))
+        seconds.append(time.perf_counter() - start)
+    line = f"{name:<28}"
+    for metric in table.metrics:
+        values = [score[metric] for score in scores]
+        spread = f" ± {statistics.pstdev(values):.4f}" if seeds > 1 else " " * 9
+        line += f"{statistics.mean(values):>13.4f}{spread}"
+    print(f"{line}{statistics.median(seconds):>10.1f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("folder")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tables", nargs="+", default=[table.name for table in TABLES])
     parser.add_argument("--recipes", nargs="*", default=["tabm"])
-    parser.add_argument("--others", action="store_true")
+    parser.add_argument("--others", type=int, default=0, metavar="SEEDS")
     given = parser.parse_args()
     spark = session()
     for table in TABLES:
         if table.name not in given.tables:
             continue
-        train, test = (table.part(spark, given.folder, part) for part in ("train", "test"))
+        parts = [table.part(spark, given.folder, part) for part in ("train", "test")]
         print(f"\n{table.name:<28}" + "".join(f"{m:>22}" for m in table.metrics) + "   seconds")
-        for name, run in contestants(table, given.recipes, given.others):
-            scores: list[Scores] = []
-            seconds = []
-            for seed in range(given.seeds):
-                start = time.perf_counter()
-                scores.append(run(train, test, seed))
-                seconds.append(time.perf_counter() - start)
-            line = f"{name:<28}"
-            for metric in table.metrics:
-                values = [score[metric] for score in scores]
-                line += f"{statistics.mean(values):>13.4f} ± {statistics.pstdev(values):.4f}"
-            print(f"{line}{statistics.median(seconds):>10.1f}", flush=True)
+        for name, run in contestants(table, given.recipes):
+            compare(table, name, run, parts, given.seeds)
+        if given.others:
+            for name, run in rivals(table):
+                compare(table, name, run, parts, given.others)
     spark.stop()
 
 

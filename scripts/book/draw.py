@@ -1,9 +1,9 @@
 """Runs the book: writes what its blocks print, and draws its pictures from what they computed.
 
 `draw.py [--check] [--data FOLDER] [NAME ...]`: chapters by number, benchmarks that pages quote by
-name, and "readme" for README's pictures; all of them unless some are named. FOLDER has mnist/,
-adult/ and california/ for the benchmarks that read them. --check writes and draws nothing, runs no
-benchmark, and fails where a page says other than what its blocks print.
+name, pages on tables by name, and "readme" for README's blocks and pictures; all of them unless
+some are named. FOLDER has mnist/, adult/ and california/ for what reads them. --check writes and
+draws nothing, runs no benchmark, and fails where a page says other than what its blocks print.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import benches
+import front
 import notebook
 import pages
 
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--data", type=Path)
     given = parser.parse_args()
-    every = [*pages.CHAPTERS, *benches.NAMES, "readme"]
+    every = [*pages.CHAPTERS, *benches.NAMES, *front.TABLES, "readme"]
     if unknown := set(given.names).difference(every):
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(every)}")
     names = given.names or every
@@ -58,8 +59,12 @@ def main() -> None:
     for number in chapters:
         print(pages.page(number).name, flush=True)
         draw(number, *pages.run(pages.page(number)))
+    data = given.data and given.data.resolve()
     for path in benches.quoting():
-        benches.renew(path, names, given.data and given.data.resolve())
+        benches.renew(path, names, data)
+    for name in names:
+        if name in (*front.TABLES, "readme"):
+            front.renew(name, data)
     if "readme" in names:
         pictures("readme", (pages.ROOT / "README.md").read_text("utf-8"))
 
