@@ -327,3 +327,43 @@ def test_a_quoted_benchmark_is_run_and_written_below_its_command(book, monkeypat
     assert page.read_text().endswith(other)
     benches.renew(page, ["exchange"], Path("/data"))
     assert dict(benches.quoted(page.read_text()))["exchange FOLDER/mnist"] == "took /data/mnist\n"
+
+
+OWN = """```bash
+scripts/train.sh
+```
+
+```text
+dpnn: epoch 14/15  loss 0.1
+```
+
+```python
+from pathlib import Path
+Path("own.txt").write_text("kept nowhere")
+print(spark, sorted(path.name for path in Path("adult").iterdir()))
+```
+
+```text measured
+a session []
+```
+"""
+
+
+def test_a_page_with_a_session_is_run_in_a_folder_of_its_own(book, monkeypatch, tmp_path):
+    front = book("front")
+    page = tmp_path / "README.md"
+    page.write_text(OWN)
+    monkeypatch.setattr(front, "README", page)
+    monkeypatch.setattr(front, "_session", lambda: "a session")
+    monkeypatch.setattr(front, "first_run", lambda: "dpnn: epoch 14/15  loss 0.05\nmodel …\n")
+    front.renew("readme", tmp_path)
+    said = OWN.replace("0.1\n", "0.05\nmodel …\n").replace("[]", "['test', 'train']")
+    assert page.read_text() == said
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_a_page_that_reads_tables_is_left_alone_without_them(book):
+    page = DOCS / "a-table-in-ten-lines.md"
+    before = page.read_text()
+    book("front").renew("a-table-in-ten-lines", None)
+    assert page.read_text() == before

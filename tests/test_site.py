@@ -51,6 +51,7 @@ def test_all_pages_are_there_and_nothing_is_fetched_from_elsewhere(site):
         text = (site / page / "index.html").read_text()
         for tag in ('<script src="http', '<link rel="stylesheet" href="http', '<img src="http'):
             assert tag not in text
+        assert "# not run" not in text
     layers = (site / "api" / "layers" / "index.html").read_text()
     assert "dpnn.nn.core.dense.Dense" in layers
     assert "Affine map" in layers

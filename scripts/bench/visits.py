@@ -28,7 +28,8 @@ from dpnn.data.shards import Batches, as_split
 
 COLUMNS = 28
 BATCH = 8192
-WAYS = {"rows in their order": None, "runs": 1, "single rows": 1 << 60}
+ALL = 1 << 60  # bytes: more than any shard has, so that it is visited row by row
+WAYS = {"rows in their order": None, "runs": 1, "single rows": ALL}
 ROWS, EPOCHS, SEEDS = 20_000, 5, 3
 MIXED = {"row by row": 0, "in runs, 64 mixed": 64, "in runs, 4 mixed": 4}
 
@@ -54,8 +55,8 @@ def dropped(path: Path) -> None:
 def batches(path: Path, rows: int, large: int | None) -> Iterator[int]:
     """Gathers a batch at a time; the bytes of each.
 
-    Where nothing is read ahead, memory forgets a batch at once: of a file that it cannot hold it
-    would know too little to matter.
+    Of single rows memory forgets a batch at once: of a file that it cannot hold it would know too
+    little to matter.
     """
     x = np.memmap(path, np.float32, "r", shape=(rows, COLUMNS))
     split = as_split({"x": x}, np.arange(rows))
@@ -65,7 +66,7 @@ def batches(path: Path, rows: int, large: int | None) -> Iterator[int]:
         some = slice(step * rows // steps, (step + 1) * rows // steps)
         places = split.order[some] if large is None else visited.rows(0, step, steps)
         visited.take(places)
-        if large != 1:
+        if large == ALL:
             x._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
             dropped(path)
         yield len(places) * 4 * COLUMNS
@@ -100,7 +101,7 @@ def learn(folder: Path) -> None:
     row_bytes = x[0].nbytes + y[0].nbytes
     visits.RUN = ROWS // 2 // 1000 * row_bytes
     for name, mixed in MIXED.items():
-        visits.LARGE, visits.MIXED = (1, mixed) if mixed else (1 << 60, visits.MIXED)
+        visits.LARGE, visits.MIXED = (1, mixed) if mixed else (ALL, visits.MIXED)
         losses, right = [], []
         for seed in range(SEEDS):
             trainer = Trainer(

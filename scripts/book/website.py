@@ -54,7 +54,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(text: str, page: Any, files: Any, **_: Any) -> str:
-    """Links to what the site hasn't become their words; what was measured is plain text."""
+    """Links to what the site hasn't become their words; marks for the tests are left out."""
 
     def link(found: re.Match[str]) -> str:
         words, target = found.groups()
@@ -62,7 +62,9 @@ def on_page_markdown(text: str, page: Any, files: Any, **_: Any) -> str:
         there = files.get_file_from_path(target.partition("#")[0])
         return f"[{words}]({target})" if there or target.startswith(("#", "http")) else words
 
-    text = text.replace("```text measured", "```text")
+    text = text.replace("```text measured", "```text").replace(
+        "```python\n# not run\n", "```python\n"
+    )
     return re.sub(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", link, text)
 
 
