@@ -16,6 +16,11 @@ os.environ["PYSPARK_PYTHON"] = sys.executable  # workers would take python3 from
 os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
+# JVMs live for seconds: what the second compiler would speed up doesn't pay for its own work.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+for jvm in ("SUBMIT", "LAUNCHER", "DAEMON_JAVA"):
+    os.environ.setdefault(f"SPARK_{jvm}_OPTS", QUICK_JAVA)
+
 # Python workers find dpnn where the tests do, installed or not.
 root = str(Path(__file__).resolve().parents[1])
 paths = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != root]

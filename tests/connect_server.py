@@ -28,6 +28,7 @@ SETTINGS = (
     "spark.connect.grpc.binding.address=127.0.0.1",
     "spark.connect.progress.reportInterval=100ms",
     "spark.sql.artifact.copyFromLocalToFs.allowDestLocal=true",
+    f"spark.executor.extraJavaOptions={os.environ.get('SPARK_SUBMIT_OPTS', '')}",
 )
 
 

@@ -128,7 +128,7 @@ def test_two_frames_are_one_shuffle_and_may_differ_in_type(df, spark_session):
         assert shard["validation"].y.dtype == np.int64
         root = Path(data.spark().handles[0].path).parents[1]
         made = {p.name.split("_")[1] for p in root.glob("*/shuffle_*")}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not made & {p.name.split("_")[1] for p in root.glob("*/shuffle_*")}:
             break

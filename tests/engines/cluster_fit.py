@@ -75,7 +75,6 @@ class Kills:
 KILLS = {
     "quiet": {},
     "worker": {2: "worker", 5: "worker"},
-    "executor": {3: "executor"},
     "one after the other": {2: "executor", 5: "worker", 6: "executor"},
     "both": {3: "both"},
     "original": {3: "original"},

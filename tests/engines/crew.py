@@ -143,7 +143,7 @@ class Crew:
 
     def assemble(self) -> None:
         """What the engine does with Spark: whoever died is started again."""
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + 60.0
         started = set()
         while not self.roster.complete:
             for place in range(len(self.shards)):
@@ -182,7 +182,7 @@ class _Nursery:
 
     def close(self) -> None:
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(60)
         self._process.stdout.close()
 
 

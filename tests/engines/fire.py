@@ -2,7 +2,7 @@
 
 python -m tests.engines.fire MASTER SCENARIO... [key=value...], a scenario being engine/shards/what:
 what is killed, in turn, while the fit runs ("worker", "executor", "worker+executor", "nothing"),
-or "late": a second executor joins it.
+or "late": a third executor joins it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dpnn.training.events import StepDone
 from tests.engines import scenarios
 
 MODEL = nn.Sequential(nn.Rescale(1 / 16), nn.Dense(32), nn.ReLU(), nn.Dropout(0.1), nn.Dense(10))
-EPOCHS = {"job": 4, "resident": 60, "local": 0}  # of 12 steps each
+EPOCHS = {"job": 4, "resident": 20, "local": 0}  # of 12 steps each
 RNG = random.Random(0)
 
 
@@ -68,7 +68,7 @@ class Fire:
     """Kills, or adds, at steps spread over the fit."""
 
     def __init__(self, spark: SparkSession, what: str, steps: int) -> None:
-        self.app, self.master = spark.sparkContext.applicationId, spark.sparkContext.master
+        self.context, self.app = spark.sparkContext, spark.sparkContext.applicationId
         self.at = {}
         acts = [] if what == "nothing" else what.split("+")
         for i, act in enumerate(acts):
@@ -80,7 +80,7 @@ class Fire:
         act = self.at.get(self.step)
         if act == "late":
             self.done.append(act)
-            add_worker(self.master)
+            add_worker(self.context)
         elif act:
             time.sleep(0.2 * RNG.random())
             self.kill(workers if act == "worker" else executors)
@@ -96,14 +96,26 @@ class Fire:
         raise RuntimeError("nothing to kill")
 
 
-def add_worker(master: str) -> None:
+def registered(sc: SparkContext) -> int:
+    """Executors that the driver knows: all block managers but its own."""
+    context: Any = sc._jsc.sc()
+    return context.getExecutorMemoryStatus().size() - 1
+
+
+def add_worker(sc: SparkContext) -> None:
+    """A third one, and its executor, while the fit waits for them."""
     folder = os.environ["DPNN_LATE_WORKER"]
     spark_class = Path(os.environ["DPNN_SPARK"]) / "bin/spark-class"
     command = ["org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", "1"]
-    command += ["--memory", "1g", "--webui-port", "0", "--work-dir", folder, master]
+    command += ["--memory", "1g", "--webui-port", "0", "--work-dir", folder, sc.master]
     with Path(folder, "log").open("w") as log:
         started = subprocess.Popen([str(spark_class), *command], stdout=log, stderr=log)
     Path(folder, "pid").write_text(str(started.pid))
+    deadline = time.monotonic() + 120
+    while registered(sc) < 3:
+        if time.monotonic() > deadline:
+            raise TimeoutError("no third executor has come")
+        time.sleep(0.1)
 
 
 def fit(
@@ -143,7 +155,7 @@ def scenario(spark: SparkSession, name: str) -> dict:
         "equal": bool(np.array_equal(weights, expected)),
         "done": fire.done,
         "seconds": round(time.monotonic() - start, 1),
-        "executors": len(executors(spark.sparkContext.applicationId)),
+        "executors": registered(spark.sparkContext),
         "copies": copies(spark.sparkContext),
     }
 

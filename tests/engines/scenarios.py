@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ def run(scenario: Callable[[SparkSession, str], dict]) -> None:
         if "=" in item:
             key, _, value = item.partition("=")
             builder = builder.config(key, value)
+    java = os.environ.get("SPARK_SUBMIT_OPTS", "")
+    builder = builder.config("spark.executor.extraJavaOptions", java)
     spark = builder.config("spark.ui.enabled", "false").getOrCreate()
     spark.sparkContext.setLogLevel("OFF")
     for name in rest:

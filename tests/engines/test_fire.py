@@ -1,73 +1,34 @@
 """A kill changes nothing: whole fits on a standalone cluster, by a user's calls."""
 
-import json
 import os
 import signal
-import socket
-import subprocess
-import sys
+import time
 from pathlib import Path
 
 import pyspark
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.cluster
+from tests.engines.clusters import CONF, SPECULATION, drive, environment
+from tests.engines.crew import alive
 
-CONF = ["spark.python.unix.domain.socket.enabled=true", "spark.ui.showConsoleProgress=false"]
-SPECULATION = [
-    "spark.executor.cores=4",  # copies only if one executor could run all tasks
-    "spark.speculation=true",
-    "spark.speculation.interval=20ms",
-    "spark.speculation.minTaskRuntime=20ms",
-    "spark.speculation.task.duration.threshold=20ms",
-]
-TWO_HOSTS = {"DPNN_HOSTS": "127.0.0.2 127.0.0.3", "DPNN_CORES": "4"}  # no copy to the same host
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
-def cluster(tmp_path, request):
-    """(master URL, environment) of a standalone cluster: so many workers, and further settings."""
-    workers, more = request.param
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    env = {
-        **os.environ,
-        "PYSPARK_PYTHON": sys.executable,
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYTHONPATH": str(ROOT),
-        "DPNN_CLUSTER_DIR": str(tmp_path / "cluster"),
-        "DPNN_PORT": str(port),
-        "DPNN_WORKERS": str(workers),
-        "DPNN_SPARK": str(Path(pyspark.__file__).parent),
-        "DPNN_LATE_WORKER": str(tmp_path / "late"),
-        **more,
-    }
-    (tmp_path / "late").mkdir()
-    script = ["bash", str(ROOT / "scripts/cluster.sh")]
-    started = subprocess.run(
-        [*script, "start"], env=env, capture_output=True, text=True, timeout=180
-    )
-    assert started.returncode == 0, started.stderr
-    yield started.stdout.strip().splitlines()[-1], env
-    pid = tmp_path / "late/pid"
-    if pid.exists():
-        os.kill(int(pid.read_text()), signal.SIGTERM)
-    subprocess.run([*script, "stop"], env=env, check=True, timeout=60)
+def late(tmp_path):
+    """The environment of a driver that starts a third worker, which ends here."""
+    folder = tmp_path / "late"
+    folder.mkdir()
+    yield {"DPNN_LATE_WORKER": str(folder), "DPNN_SPARK": str(Path(pyspark.__file__).parent)}
+    pid = int((folder / "pid").read_text())
+    os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + 60
+    while alive(pid) and time.monotonic() < end:
+        time.sleep(0.1)
 
 
-def burn(cluster, *arguments):
-    master, env = cluster
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.engines.fire", master, *CONF, *arguments],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=420,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+def burn(master, *arguments, **more):
+    lines = drive("fire", master, *CONF, *arguments, env=environment(**more))
     assert [line["name"] for line in lines] == [a for a in arguments if "=" not in a]
     for line in lines:
         assert line["equal"], line
@@ -76,18 +37,15 @@ def burn(cluster, *arguments):
     return lines
 
 
-@pytest.mark.parametrize("cluster", [(2, {})], indirect=True)
-def test_kills_one_after_the_other(cluster):
-    burn(cluster, "job/3/worker+executor", "resident/3/worker+executor")
+def test_kills_one_after_the_other_and_an_executor_added_late(standalone, late):
+    names = ["job/3/worker+executor", "job/3/late", "resident/4/nothing"]
+    lines = burn(standalone, *names, **late)
+    assert lines[-1]["executors"] == 3
 
 
-@pytest.mark.parametrize("cluster", [(2, TWO_HOSTS)], indirect=True)
-def test_kills_with_speculation(cluster):
-    lines = burn(cluster, *SPECULATION, "job/3/worker", "resident/2/worker+executor")
+def test_kills_with_speculation(two_hosts):
+    quick = ["spark.speculation.interval=20ms", "spark.speculation.minTaskRuntime=20ms"]
+    quick += ["spark.speculation.task.duration.threshold=20ms"]
+    names = ["job/3/worker", "resident/2/worker+executor"]
+    lines = burn(two_hosts, *SPECULATION, *quick, *names)
     assert lines[0]["copies"] > 0
-
-
-@pytest.mark.parametrize("cluster", [(1, {})], indirect=True)
-def test_an_executor_added_late_to_too_few_slots(cluster):
-    lines = burn(cluster, "job/3/late", "resident/4/nothing")
-    assert lines[-1]["executors"] == 2

@@ -119,7 +119,7 @@ def test_kills_at_any_moment(share, packs):
     parts = [[0, 1], [2], [3, 4], [5]]
     with Crew(70_001, parts, share=share, fan_in=2, delay=0.02, travel=Travel(packs)) as crew:
         rng = np.random.default_rng(2)
-        for step in range(12):
+        for step in range(13):  # the last one notices who died after the one before
             if step % 3 == 1:
                 crew.kill(int(rng.integers(4)))
             if step % 3 == 2:
@@ -179,7 +179,7 @@ def test_a_silent_task_is_given_up():
         crew.assemble = assemble
         start = time.monotonic()
         check(crew, Plan(Kind.TRAIN, 0, 1, 2))
-        assert 0.4 < time.monotonic() - start < 10
+        assert 0.4 < time.monotonic() - start < 60
         os.kill(stopped, signal.SIGKILL)
 
 
@@ -218,7 +218,7 @@ def test_an_older_attempt_is_told_to_leave():
     with Crew(10, [[0]]) as crew:
         check(crew, Plan(Kind.TRAIN, 0, 0, 2))
         zombie = crew.start(0, attempt=0)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while alive(zombie) and time.monotonic() < end:
             check(crew, Plan(Kind.TRAIN, 0, 1, 2))
         assert not alive(zombie)
@@ -273,7 +273,7 @@ def test_members_end_with_their_driver():
         check(crew, Plan(Kind.TRAIN, 0, 0, 1))
         pids = list(crew.pids.values())
         crew.root.close()
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while any(map(alive, pids)) and time.monotonic() < end:
             time.sleep(0.01)
         assert not any(map(alive, pids))

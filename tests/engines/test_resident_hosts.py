@@ -16,7 +16,7 @@ HOSTS = 5
 
 
 def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def network():
         pytest.skip(f"no network namespaces here: {error}")
     finally:
         for name in names:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=10)
-        subprocess.run(["ip", "link", "del", bridge], capture_output=True, timeout=10)
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=60)
+        subprocess.run(["ip", "link", "del", bridge], capture_output=True, timeout=60)
 
 
 def crew(network, **options):
@@ -83,6 +83,6 @@ def test_a_cut_link(network):
         ip("link", "set", link, "down")
         start = time.monotonic()
         check(hosts, Plan(Kind.TRAIN, 0, 1, 3))
-        assert time.monotonic() - start < 30
+        assert time.monotonic() - start < 120
         assert hosts.roster.lost >= 1
         check(hosts, Plan(Kind.TRAIN, 0, 2, 3))

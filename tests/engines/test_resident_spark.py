@@ -117,7 +117,7 @@ def test_nothing_is_left_and_workers_are_kept(data, job_listing):
         start = time.perf_counter()
         engine.close()
         engine.close()
-        assert time.perf_counter() - start < 5.0
+        assert time.perf_counter() - start < 30
     assert leftovers() == before
     assert not job_listing().getActiveJobsIds()
 
@@ -185,7 +185,7 @@ def test_a_cancelled_job_is_not_sent_again(data, spark_context):
     def cancel(step, weights):
         if step == 2:
             spark_context.cancelAllJobs()
-            engine._job._thread.join(10)
+            engine._job._thread.join(60)
 
     try:
         with pytest.raises(RuntimeError, match=r"^the fit's Spark job was cancelled: Job \d+ canc"):
