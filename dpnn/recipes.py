@@ -13,7 +13,7 @@ codes. What stands here was chosen by measurement and is tuned for no table.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
@@ -163,8 +163,10 @@ def realmlp(
     """One network over periodic numbers, on a long schedule; validation rows choose the epoch.
 
     RealMLP, Holzmüller et al. 2024 (arXiv 2407.04491). small: no embedding of numbers, no dropout,
-    no decay, and the last layer begins at 0.
+    no decay, and the last layer begins at 0. Smoothed labels of two classes have an output each.
     """
+    if label_smoothing and facts.task == "binary":
+        facts = replace(facts, task="classes", outputs=2)
     activation = nn.Mish() if facts.task == "values" else nn.SELU()
     block: tuple[nn.Layer, ...]
     block = (nn.NTKDense(width, bias_rate=0.1), nn.Blend(activation, rate=0.1))
