@@ -192,10 +192,20 @@ def test_a_cancelled_ingest_is_one_line_and_leaves_nothing(spark_session, job_li
     with ingest(df.limit(5), "x", num_shards=1) as shards:
         root = Path(shards.handles[0].path).parents[1]
         before = set(root.glob("dpnn-*"))
-        timer = threading.Timer(3.0, sc.cancelAllJobs)
-        timer.start()
-        with pytest.raises(RuntimeError, match=r"Job \d+ cancelled") as told:
-            ingest(df, "x", num_shards=2)
+        ended = threading.Event()
+
+        def cancel():
+            while not ended.wait(0.5):  # whichever job runs
+                sc.cancelAllJobs()
+
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
+        try:
+            with pytest.raises(RuntimeError, match=r"Job \d+ cancelled") as told:
+                ingest(df, "x", num_shards=2)
+        finally:
+            ended.set()
+            canceller.join()
         assert "\n" not in str(told.value)
         assert set(root.glob("dpnn-*")) == before
 

@@ -18,9 +18,9 @@ from tests.engines.test_resident_exchange import check
 
 @pytest.fixture
 def crew(monkeypatch):
-    monkeypatch.setattr(door, "DEADLINE", 1.0)
     with Crew(10, [[0], [1]]) as crew:
         check(crew, Plan(Kind.TRAIN, 0, 0, 9))
+        monkeypatch.setattr(door, "DEADLINE", 1.0)  # not before: the tasks may be slow to come
         yield crew
         for step in range(1, 5):
             check(crew, Plan(Kind.TRAIN, 0, step, 9))
@@ -29,11 +29,11 @@ def crew(monkeypatch):
 
 
 def call(crew):
-    return socket.create_connection(crew.roster.address, timeout=5)
+    return socket.create_connection(crew.roster.address, timeout=60)
 
 
-def closed(sock, within=8.0):
-    sock.settimeout(within)
+def closed(sock):
+    sock.settimeout(60)
     try:
         while sock.recv(1 << 16):
             pass
@@ -54,11 +54,11 @@ def test_a_wrong_secret(crew):
 
 
 def test_a_half_hello_and_silence(crew):
+    start = time.monotonic()
     with call(crew) as sock:
         sock.sendall(b"x" * (secret.REQUEST - 1))
-        start = time.monotonic()
         assert closed(sock)
-        assert 0.5 < time.monotonic() - start < 10
+        assert time.monotonic() - start > 0.5
 
 
 def test_a_right_hello_and_silence(crew):
@@ -79,7 +79,7 @@ def test_an_oversized_introduction(crew):
         body = secret._HELLO.pack(CONTROL, 1, 0, 0, 9, length, bytes(32))
         ours = secrets.token_bytes(32)
         sock.sendall(ours + body + secret._proof(crew.secret, b"client", theirs, ours, body))
-        assert closed(sock, within=2.0)
+        assert closed(sock)
 
 
 def test_a_replayed_hello(crew):
@@ -88,7 +88,7 @@ def test_a_replayed_hello(crew):
         body = secret._HELLO.pack(CONTROL, 1, 0, 0, 9, 0, bytes(32))
         ours = secrets.token_bytes(32)
         sock.sendall(ours + body + secret._proof(crew.secret, b"client", bytes(32), ours, body))
-        assert closed(sock, within=2.0)
+        assert closed(sock)
 
 
 @pytest.mark.parametrize("said", [b"\x80\x04not json", b"5", b"[" * 100_000, b'{"key": 3}'])
@@ -96,7 +96,7 @@ def test_a_garbled_introduction(crew, said):
     with call(crew) as sock:
         secret.introduce(sock, crew.secret, Hello(CONTROL, 1, 0, 0, 9), said)
         sock.settimeout(0.2)
-        for _ in range(50):
+        for _ in range(300):
             check(crew, Plan(Kind.TRAIN, 0, 6, 9))  # newcomers are seen to in a step
             try:
                 assert not sock.recv(1)
@@ -113,7 +113,7 @@ def test_two_hundred_at_once(crew):
     """They sit at the door; steps go on, and a newcomer with the secret still gets in."""
     strangers = [call(crew) for _ in range(200)]
     crew.start(0)  # a later attempt: waits in reserve
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not crew.roster._reserves.get(0) and time.monotonic() < end:
         check(crew, Plan(Kind.TRAIN, 0, 7, 9))
     assert crew.roster._reserves[0]
@@ -168,18 +168,20 @@ def test_a_frame_that_drips_in_has_its_time():
     left, right = socket.socketpair()
     channel = wire.Channel(right, b"key", 0, timeout=0.5)
 
+    told = threading.Event()
+
     def drip():
-        for _ in range(40):
+        while not told.wait(0.05):
             left.send(b"x")
-            time.sleep(0.05)
 
     dripping = threading.Thread(target=drip)
     dripping.start()
-    start = time.monotonic()
-    with pytest.raises(TimeoutError, match="bytes are missing after"):
-        channel.receive()
-    assert time.monotonic() - start < 1.5
-    dripping.join()
+    try:  # were each byte given its time, a whole frame would come, and be refused
+        with pytest.raises(TimeoutError, match="bytes are missing after"):
+            channel.receive()
+    finally:
+        told.set()
+        dripping.join()
     left.close()
     right.close()
 

@@ -66,8 +66,10 @@ def test_engines_agree(spark_session, engines, rows, num_shards):
         assert result.history["val_loss"] == local.history["val_loss"]
 
 
-@pytest.mark.connect
-@pytest.mark.parametrize(("rows", "num_shards"), [(301, 1), (301, 5), (6, 8)])
+@pytest.mark.parametrize(
+    ("rows", "num_shards"),
+    [(301, 1), pytest.param(301, 5, marks=pytest.mark.connect), (6, 8)],
+)
 def test_engines_agree_on_local_steps(spark_session, engines, rows, num_shards):
     df, _, _ = frame(spark_session, rows, sort=True)
     norm = [nn.BatchNorm()] if rows > num_shards else []
@@ -83,9 +85,15 @@ def test_engines_agree_on_local_steps(spark_session, engines, rows, num_shards):
         assert result.history["val_loss"] == local.history["val_loss"]
 
 
-@pytest.mark.connect
-@pytest.mark.parametrize("wire", ["bfloat16", "int8"])
-@pytest.mark.parametrize(("num_shards", "local_steps"), [(5, None), (3, 3)])
+@pytest.mark.parametrize(
+    ("num_shards", "local_steps", "wire"),
+    [
+        (5, None, "bfloat16"),
+        (5, None, "int8"),
+        (3, 3, "bfloat16"),
+        pytest.param(3, 3, "int8", marks=pytest.mark.connect),
+    ],
+)
 def test_engines_agree_on_a_narrow_wire(spark_session, engines, num_shards, local_steps, wire):
     df, _, _ = frame(spark_session, 301, sort=True)
     model = nn.Sequential(nn.Dense(512), nn.ReLU(), nn.Dense(3))

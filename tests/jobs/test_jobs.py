@@ -57,6 +57,28 @@ def model_file(spark_session, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def bad(spark_session, tmp_path_factory):
+    """A table of columns that cannot be trained on."""
+    path = tmp_path_factory.mktemp("bad") / "table"
+    spark_session.sql(
+        "select array(1D, 2D) pixels, cast(id % 3 as int) label, 'name' names, "
+        "if(id = 3, null, id) holes, if(id = 3, double('nan'), id) odd, "
+        "if(id = 3, array(1), array(1, 2)) ragged, cast(id as int) * 70 far from range(8)"
+    ).write.parquet(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def holes(spark_session, tmp_path_factory):
+    """Some digits, one of them null."""
+    path = tmp_path_factory.mktemp("holes") / "table"
+    frame = cli.read(spark_session, "package:digits/test").limit(5)
+    null = frame.selectExpr("if(rand() < 2 and label = 99, pixels, null) pixels", "label")
+    frame.union(null.limit(1)).coalesce(1).write.parquet(str(path))
+    return path
+
+
 def refused(result):
     """The one line on standard error of a job that ended with status 2."""
     status, out, err = result
@@ -128,13 +150,7 @@ def test_the_model_says_what_it_was_trained_on(model_file):
         (["--set", "training.loss=BinaryCrossEntropy"], "label|shape|outputs"),
     ],
 )
-def test_bad_training_input_is_one_line(job, spark_session, tmp_path, arguments, message):
-    bad = tmp_path / "bad"
-    spark_session.sql(
-        "select array(1D, 2D) pixels, cast(id % 3 as int) label, 'name' names, "
-        "if(id = 3, null, id) holes, if(id = 3, double('nan'), id) odd, "
-        "if(id = 3, array(1), array(1, 2)) ragged, cast(id as int) * 70 far from range(8)"
-    ).write.parquet(str(bad))
+def test_bad_training_input_is_one_line(job, bad, tmp_path, arguments, message):
     (tmp_path / "text").mkdir()
     (tmp_path / "text" / "a.parquet").write_text("hello " * 10)
     given = [f"data.train={bad}", f"data.validation={bad}", *QUICK[1::2]]
@@ -163,16 +179,13 @@ def assert_match(pattern, text):
     ],
 )
 def test_bad_input_leaves_the_output_untouched(
-    job, spark_session, model_file, tmp_path, name, change, message
+    job, holes, model_file, tmp_path, name, change, message
 ):
     (tmp_path / "foreign").write_bytes(b"something else, and long enough to be read")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("old")
     if change.get("--data") == "holes":
-        frame = cli.read(spark_session, "package:digits/test").limit(5)
-        holes = frame.selectExpr("if(rand() < 2 and label = 99, pixels, null) pixels", "label")
-        frame.union(holes.limit(1)).coalesce(1).write.parquet(str(tmp_path / "holes"))
-        change = {"--data": tmp_path / "holes"}
+        change = {"--data": holes}
     options = {"--model": model_file, "--data": "package:digits/test", **change}
     if name == "predict":
         options["--output"] = tmp_path / "out"
@@ -291,12 +304,12 @@ def test_a_signal_ends_a_job_with_one_line(tmp_path, number, engine):
     with log.open("w") as file:
         driver = subprocess.Popen(command, env=env, cwd=tmp_path, stdout=file, stderr=file)
         try:
-            end = time.monotonic() + 120
+            end = time.monotonic() + 240
             while "epoch      2/" not in log.read_text() and time.monotonic() < end:
                 time.sleep(0.2)
             before = len(log.read_text().splitlines())
             driver.send_signal(number)
-            status = driver.wait(60)
+            status = driver.wait(120)
         finally:
             driver.kill()
     told = log.read_text().splitlines()[before:]
