@@ -23,7 +23,9 @@ from dpnn.data.shards import as_split
 from dpnn.data.tables import Wanted
 from dpnn.models.scorer import BATCH, Scorer, Sent, bound, cut, forward
 from dpnn.nn.core.network import each
+from dpnn.nn.more.exact import Packed
 from dpnn.nn.more.metrics import Measures
+from dpnn.nn.more.tail import ROWS, Tail
 
 
 class Tally:
@@ -33,7 +35,7 @@ class Tally:
         """names: of some metrics alone."""
         self.loss = scorer.loss
         self.measures = Measures.of_rows(scorer.loss, scorer.output_shape, names, many=True)
-        self.tail = self.measures.tail()
+        self.sums = self.measures.exact()
         passes = 10**6 // (BATCH * prod(scorer.output_shape))  # whose outputs are measured at once
         self.rows = BATCH * min(max(passes, 1), 10)
 
@@ -51,26 +53,22 @@ class Tally:
             raise DataError(f"a label is {far:g}: {name} takes labels from 0 to 1")
         if w is not None and not w.all():  # what weighs nothing adds nothing, whatever it is
             some = w != 0
-            self.tail.add(rows=int(np.count_nonzero(w == 0)))
+            self.sums.add(ROWS, np.array([[np.count_nonzero(~some)]], float))
+            if not some.any():
+                return
             x, y, w = each(x, lambda v: v[some]), y[some], w[some]
-        self.measures.add(self.tail, network.mine(), forward(network, x, names), y, w)
-
-    def pack(self) -> list[float]:
-        """As plain numbers, for the way to the driver."""
-        return self.tail.numbers.tolist()
-
-    def merge(self, packed: Iterable[float]) -> None:
-        self.tail.numbers[:] += np.array(list(packed))
+        self.measures.add_exactly(self.sums, forward(network, x, names), y, w)
 
     def result(self) -> dict[str, Any]:
         """{"rows", "loss", …}: all metrics that there are for the loss."""
-        if not self.tail.rows:
+        tail = Tail(self.sums.rounded())
+        if not tail.rows:
             raise ValueError("the data has no rows: check its path and filter")
-        return {"rows": self.tail.rows, **self.measures.figures(self.tail)}
+        return {"rows": tail.rows, **self.measures.figures(tail)}
 
     def best_threshold(self, metric: str) -> float:
         """The probability of class 1 from which it should be said, for the best of a metric."""
-        return self.measures.best_threshold(self.tail, metric)
+        return self.measures.best_threshold(Tail(self.sums.rounded()), metric)
 
 
 def evaluate(df: Any, scorer: Scorer, sent: Sent, columns: tuple[Any, Any, Any]) -> Tally:
@@ -94,17 +92,17 @@ def evaluate(df: Any, scorer: Scorer, sent: Sent, columns: tuple[Any, Any, Any])
         raise DataError(errors[0])
     tally = Tally(scorer)
     for sums, _ in found:
-        tally.merge(sums)
+        tally.sums.merge(sums)
     return tally
 
 
-def _told(frame: Any, task: Callable[[Any], Any]) -> list[tuple[list[float], dict[str, Any]]]:
+def _told(frame: Any, task: Callable[[Any], Any]) -> list[tuple[Packed, dict[str, Any]]]:
     """Driver. Of each partition its packed sums, and what is wrong with it."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return task(batches)  # mapInArrow asks for a function: a partial has no name and no code
 
-    rows = frame.mapInArrow(run, "sums array<double>, found string").collect()
+    rows = frame.mapInArrow(run, "sums array<array<double>>, found string").collect()
     return [(row.sums, json.loads(row.found)) for row in rows]
 
 
@@ -126,13 +124,13 @@ def tally_batches(
         except ValueError as error:
             found["errors"].append(str(error))
     if tally is not None:
-        yield _record(tally.pack(), found)
+        yield _record(tally.sums.pack(), found)
 
 
 def _unread(problem: Problem) -> pa.RecordBatch:
     return _record([], {"problems": [asdict(problem)], "errors": []})
 
 
-def _record(sums: list[float], found: dict[str, list[Any]]) -> pa.RecordBatch:
-    columns = [pa.array([sums], pa.list_(pa.float64())), pa.array([json.dumps(found)])]
+def _record(sums: Packed, found: dict[str, list[Any]]) -> pa.RecordBatch:
+    columns = [pa.array([sums], pa.list_(pa.list_(pa.float64()))), pa.array([json.dumps(found)])]
     return pa.RecordBatch.from_arrays(columns, names=["sums", "found"])

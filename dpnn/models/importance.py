@@ -22,6 +22,7 @@ from dpnn.data.shards import Shape
 from dpnn.data.sparse import dense
 from dpnn.models.evaluation import Tally
 from dpnn.models.scorer import Scorer, Sent, bound
+from dpnn.nn.more.exact import Packed
 from dpnn.nn.more.metrics import better
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def importance(
     for k in range(1 + len(units)):
         tally = Tally(scorer, [metric])
         for packed in found:
-            tally.merge(packed[k])
+            tally.sums.merge(packed[k])
         figures.append(tally.result()[metric])
     sign = 1 if better(metric) == "higher" else -1
     lost = [sign * (figures[0] - figure) for figure in figures[1:]]
@@ -115,7 +116,7 @@ def measure(
     text: bool,
     metric: str,
     seed: int,
-) -> Iterator[list[list[float]]]:
+) -> Iterator[list[Packed]]:
     """Executor. Of each shard the packed sums of its rows as they are, then with each unit dealt
     to other rows. text: the labels are hashes of their names.
     """
@@ -132,7 +133,7 @@ def measure(
             for tally, unit in zip(tallies, [None, *units], strict=True):
                 changed = own if unit is None else _changed(own, other, unit)
                 tally.add(network, _inputs(changed), y)
-        yield [tally.pack() for tally in tallies]
+        yield [tally.sums.pack() for tally in tallies]
 
 
 def dealt(order: np.ndarray, seed: int, shard: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 A row's loss is the mean over the row's own outputs. B batch, C classes, … positions within a row.
 Called with the network's output z, targets y and row weights w (B,) or None, a loss returns the
-sum over rows of w · loss, and dz, the gradient of that sum.
+sum over rows of w · loss, `ctx.total`, and dz, the gradient of that sum.
 """
 
 from math import prod
@@ -56,7 +56,7 @@ class Loss(Spec, base=True):
         y = ctx.floats(y, "y").reshape(z.shape)
         dz = ctx.empty("dz", z.shape)
         dz[...] = self.derivative(z, y, ctx.xp)
-        return _weighted(self.value(z, y, ctx.xp), dz, w)
+        return _weighted(self.value(z, y, ctx.xp), dz, w, ctx)
 
 
 def same_rows(targets: Shape, outputs: Shape) -> bool:
@@ -66,7 +66,7 @@ def same_rows(targets: Shape, outputs: Shape) -> bool:
     return prod(targets) == prod(outputs) and (alike or flat)
 
 
-def _weighted(values, dz, w):
+def _weighted(values, dz, w, ctx):
     """Σ_rows w · mean of a row's values, added in float64, and its gradient, in place of dz."""
     positions = max(values.size // max(len(dz), 1), 1)
     rows = values.reshape(len(dz), positions).sum(axis=1, dtype="float64")
@@ -78,7 +78,7 @@ def _weighted(values, dz, w):
             rows[w == 0] = 0
     if positions > 1:
         dz *= 1 / positions
-    return float(rows.sum()) / positions, dz
+    return ctx.total(rows) / positions, dz
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -118,7 +118,7 @@ class SoftmaxCrossEntropy(Loss):
             raise ValueError(f"expected class numbers of shape {z.shape[:-1]}, got {y.shape}")
         dz = ctx.empty("dz", z.shape)
         values = cross_entropy(matrix(z), right, self.label_smoothing, dz=matrix(dz))
-        return _weighted(values, dz, self.row_weights(y, w))
+        return _weighted(values, dz, self.row_weights(y, w), ctx)
 
 
 class BinaryCrossEntropy(Loss):

@@ -53,6 +53,10 @@ class Buffers:
         """`x`, or where its dtype is another (integers, float64) a converted copy in a buffer."""
         return x if x.dtype == self.dtype else self.copy(x, tag)
 
+    def total(self, rows: Array) -> Any:
+        """Σ of losses (B,), one a row. Who adds without rounding errors has them as they are."""
+        return float(rows.sum())
+
 
 def blocks(xp: ModuleType, rows: int | slice, width: int = 1) -> Iterator[slice]:
     """Slices of rows of `width` numbers that fit the CPU's cache; a GPU takes all at once."""

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from dpnn import nn
+from dpnn.nn.core.layer import Context, Pass
 from dpnn.nn.core.params import Shape
 from dpnn.nn.kernels.arrays import Array, to_host
 from dpnn.nn.more import statistics
+from dpnn.nn.more.exact import ExactSums
 from dpnn.nn.more.statistics import Seen, Statistic
-from dpnn.nn.more.tail import Tail
+from dpnn.nn.more.tail import HEAD, Tail
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,13 @@ class Metric:
     many: bool = False
 
 
+class _Apart(Context):
+    """Where the losses of rows stay apart."""
+
+    def total(self, rows: Array) -> Array:
+        return rows
+
+
 class Measures:
     """The metrics of a loss and an output shape, and where the sums of each lie in a tail.
 
@@ -54,6 +63,7 @@ class Measures:
                 what = f"{type(loss).__name__} of outputs {outputs}"
                 raise ValueError(f"no metric {name!r} for {what}{nn.nearest(name, known)}")
         self.metrics = [known[name] for name in names]
+        self._apart = _Apart(nn.Layer(), (), Pass(np, np.dtype(np.float64)))
         self._places: dict[type[Statistic], tuple[Statistic, slice]] = {}
         self.size = 0
         for metric in self.metrics:
@@ -92,6 +102,24 @@ class Measures:
         for statistic, place in self._places.values():
             tail.sums[place] += to_host(statistic.sums(seen))
         return dz
+
+    def exact(self) -> ExactSums:
+        """What is to become the numbers of a tail."""
+        return ExactSums(HEAD + self.size)
+
+    def add_exactly(self, sums: ExactSums, z: Array, y: Array, w: Array | None) -> None:
+        """Either side, on the CPU. The same without rounding errors, of losses in float64."""
+        loss, rows = self.loss, np.array([float(len(z))])
+        w = None if w is None else w.reshape(-1)
+        losses, _ = loss(z.astype(np.float64), y, w, self._apart)
+        own = loss.row_weights(y, w)
+        counted = rows if w is None else w
+        head = losses, rows if own is None else own, rows, counted
+        for place, terms in enumerate(head):
+            sums.add(place, np.reshape(terms, (-1, 1)).astype(np.float64))
+        seen = Seen(loss, loss.joint(z), y, w)
+        for statistic, span in self._places.values():
+            statistic.add(seen, sums, HEAD + span.start)
 
     def figures(self, tail: Tail, data: str = "") -> dict[str, Any]:
         """{"loss": …, "accuracy": …}; ValueError where `data` has nothing to divide by."""
@@ -166,14 +194,16 @@ def _auc(statistic: Statistic, sums: np.ndarray, counted: float) -> float:
     """
     no, yes = sums.reshape(2, -1)
     pairs = no.sum() * yes.sum()
-    return float(yes @ (no.cumsum() - no / 2) / pairs) if pairs > 0 else float("nan")
+    right = yes * (no.cumsum() - no / 2)
+    return float(right.sum() / pairs) if pairs > 0 else float("nan")
 
 
 def _average_precision(statistic: Statistic, sums: np.ndarray, counted: float) -> float:
     """Σ of precision times the recall gained, over thresholds at all edges of bins."""
     no, yes = sums.reshape(2, -1)[:, ::-1]
     hits, said = yes.cumsum(), (yes + no).cumsum()
-    return float(yes @ _ratio(hits, said) / hits[-1]) if hits[-1] > 0 else float("nan")
+    gained = yes * _ratio(hits, said)
+    return float(gained.sum() / hits[-1]) if hits[-1] > 0 else float("nan")
 
 
 def _precisions(statistic: Statistic, sums: np.ndarray, counted: float) -> list[float]:

@@ -1,8 +1,8 @@
 """Statistics: the sums over rows that metrics are made of, each for several metrics.
 
-All are float64 and weighted by the row weights of the call alone, so that shards add up. Counts are
-whole numbers where rows have no weights: exact whatever the order. B rows, K outputs of a row, C
-classes.
+All are float64 and weighted by the row weights of the call alone, so that shards add up. A training
+adds them as they come; an evaluation exactly, so that they are the same bits in whatever order.
+B rows, K outputs of a row, C classes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from dpnn import nn
 from dpnn.nn.core.params import Shape
 from dpnn.nn.kernels.arrays import Array
+from dpnn.nn.more import exact
 
 OUTPUTS = 64  # up to which each has sums of its own
 BINS = 16384  # of a score: the counts of both classes are 256 kB
@@ -49,9 +50,10 @@ class Seen:
         true = self.y.reshape(self.found.shape)
         return (true if self.loss.task == "classes" else true > 0.5).astype(np.intp)
 
-    def count(self, places: Array, size: int) -> Array:
-        """(size,) the weights of the rows at each place."""
-        return self.xp.bincount(places, self.weights, size)
+    @cached_property
+    def parts(self) -> list[exact.Part]:
+        """The weights, to be added without rounding errors."""
+        return list(exact.parts(self.weights))
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,43 @@ class Statistic:
         """Whether there is such a thing for this loss and these outputs."""
         return self.loss.task in self.task
 
+    def terms(self, seen: Seen) -> list[Array]:
+        """What each row adds: (B, k), each for the next k of the sums."""
+        raise NotImplementedError
+
     def sums(self, seen: Seen) -> Array:
         """(size,)"""
+        return seen.xp.concatenate([seen.xp.dot(seen.weights, one) for one in self.terms(seen)])
+
+    def add(self, seen: Seen, sums: exact.ExactSums, place: int) -> None:
+        """On the CPU. The same to exact sums, from `place` on."""
+        for one in self.terms(seen):
+            sums.add(place, seen.weights[:, None] * one)
+            place += one.shape[1]
+
+
+class Counts(Statistic):
+    """Base: of the sums each is a count of rows."""
+
+    def places(self, seen: Seen) -> list[Array]:
+        """(B,) each: which sum counts a row, or `size` where none does."""
         raise NotImplementedError
+
+    def sums(self, seen: Seen) -> Array:
+        count, size = seen.xp.bincount, self.size
+        return sum(count(which, seen.weights, size + 1)[:size] for which in self.places(seen))
+
+    def add(self, seen: Seen, sums: exact.ExactSums, place: int) -> None:
+        for which in self.places(seen):
+            sums.count(place, self.size, which, seen.parts)
 
 
 class Hits(Statistic):
     """Σ of the share of a row's outputs that are right."""
 
-    def sums(self, seen: Seen) -> Array:
+    def terms(self, seen: Seen) -> list[Array]:
         hits = seen.found == seen.true
-        return seen.xp.dot(seen.weights, hits.mean(axis=1, keepdims=True, dtype=np.float64))
+        return [hits.mean(axis=1, keepdims=True, dtype=np.float64)]
 
 
 class Errors(Statistic):
@@ -103,14 +131,14 @@ class Errors(Statistic):
     def size(self) -> int:
         return 4 * (prod(self.outputs) if self.each else 1)
 
-    def sums(self, seen: Seen) -> Array:
+    def terms(self, seen: Seen) -> list[Array]:
         xp, target = seen.xp, seen.y.reshape(seen.predicted.shape).astype(np.float64)
         error = seen.predicted - target
         parts = [xp.abs(error), error * error, target, target * target]
         if not self.each:  # no variance: r2 is unknown
             parts = [part.mean(axis=1, keepdims=True) for part in parts[:2]]
             parts += [xp.zeros_like(parts[0])] * 2
-        return xp.concatenate([xp.dot(seen.weights, part) for part in parts])
+        return parts
 
 
 class Pinball(Statistic):
@@ -119,17 +147,17 @@ class Pinball(Statistic):
     def fits(self) -> bool:
         return isinstance(self.loss, nn.Quantile)
 
-    def sums(self, seen: Seen) -> Array:
+    def terms(self, seen: Seen) -> list[Array]:
         assert isinstance(self.loss, nn.Quantile)
         error = seen.predicted - seen.y.reshape(seen.predicted.shape)
         values = error * ((error > 0) - self.loss.q)
-        return seen.xp.dot(seen.weights, values.mean(axis=1, keepdims=True))
+        return [values.mean(axis=1, keepdims=True)]
 
 
 class Surprise(Statistic):
     """Σ -log of the probability of the target, which is taken to be within 2e-16 of 0 and 1."""
 
-    def sums(self, seen: Seen) -> Array:
+    def terms(self, seen: Seen) -> list[Array]:
         xp, least = seen.xp, np.finfo(np.float64).eps
         p = xp.clip(seen.predicted, least, 1 - least)
         if self.loss.task == "classes":
@@ -138,10 +166,10 @@ class Surprise(Statistic):
         else:
             y = seen.y.reshape(p.shape)
             values = -(y * xp.log(p) + (1 - y) * xp.log1p(-p))
-        return xp.dot(seen.weights, values.mean(axis=1, keepdims=True))
+        return [values.mean(axis=1, keepdims=True)]
 
 
-class ByClass(Statistic):
+class ByClass(Counts):
     """(3, C): the rows of each class that were found, all that were found, and all there are."""
 
     @property
@@ -151,15 +179,13 @@ class ByClass(Statistic):
     def fits(self) -> bool:
         return self.classes > 0
 
-    def sums(self, seen: Seen) -> Array:
+    def places(self, seen: Seen) -> list[Array]:
         found, true = seen.found.reshape(-1), seen.true.reshape(-1)
-        hit = seen.xp.where(found == true, true, self.classes)  # a class beyond for the others
-        counts = [seen.count(hit, self.classes + 1)[:-1]]
-        counts += [seen.count(places.astype(np.intp), self.classes) for places in (found, true)]
-        return seen.xp.concatenate(counts)
+        hit = seen.xp.where(found == true, true, self.size)
+        return [hit, self.classes + found, 2 * self.classes + true]
 
 
-class Confusion(Statistic):
+class Confusion(Counts):
     """(C, C): rows of true class i that were taken for class j."""
 
     @property
@@ -169,12 +195,11 @@ class Confusion(Statistic):
     def fits(self) -> bool:
         return 0 < self.classes <= FEW
 
-    def sums(self, seen: Seen) -> Array:
-        true = seen.true.reshape(-1)
-        return seen.count(true * self.classes + seen.found.reshape(-1), self.size)
+    def places(self, seen: Seen) -> list[Array]:
+        return [seen.true.reshape(-1) * self.classes + seen.found.reshape(-1)]
 
 
-class Scores(Statistic):
+class Scores(Counts):
     """(2, BINS): how many rows of class 0, and of class 1, have a score in each bin.
 
     The score is the log odds s of class 1. Bins are equally wide in s / (4 + |s|): none is lost
@@ -188,12 +213,12 @@ class Scores(Statistic):
     def fits(self) -> bool:
         return self.classes == 2
 
-    def sums(self, seen: Seen) -> Array:
+    def places(self, seen: Seen) -> list[Array]:
         z = seen.z.reshape(len(seen.z), -1).astype(np.float64)
         s = z[:, 1] - z[:, 0] if self.loss.task == "classes" else z[:, 0]
         place = (s / (4 + seen.xp.abs(s)) + 1) * (BINS / 2)
         place = seen.xp.clip(seen.xp.nan_to_num(place, nan=0), 0, BINS - 1).astype(np.intp)
-        return seen.count(seen.true.reshape(-1) * BINS + place, self.size)
+        return [seen.true.reshape(-1) * BINS + place]
 
 
 def lower_edge(bins: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 HEAD = 4  # numbers before the sums
+ROWS = 2  # the place of their count
 
 
 class Tail:
@@ -39,7 +40,7 @@ class Tail:
 
     @property
     def rows(self) -> int:
-        return int(self.numbers[2])
+        return int(self.numbers[ROWS])
 
     @property
     def counted(self) -> float:
