@@ -28,7 +28,7 @@ def main() -> None:
     data = shards(spark, 2)
     engine = ResidentEngine(PROGRAM, data)
     try:
-        train(engine, steps=600, before=report)
+        train(engine, steps=60, before=report)
     finally:
         engine.close()
 
