@@ -11,6 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a busy machine nothing is wrong with an example that takes its time.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 os.environ["PYSPARK_PYTHON"] = sys.executable  # workers would take python3 from PATH
 os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable

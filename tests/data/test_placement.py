@@ -30,7 +30,7 @@ def shard_contents(arrays, hashes, shards, num_shards):
     return cut
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n=st.integers(1, 200), num_shards=st.integers(1, 9), seed=st.integers(0, 99), data=st.data())
 def test_same_rows_same_shards_in_any_order_and_any_batches(n, num_shards, seed, data):
     arrays = rows(n, seed)

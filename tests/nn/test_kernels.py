@@ -22,7 +22,7 @@ from dpnn.nn.kernels.convolution import (
 from dpnn.nn.kernels.memory import BLOCK, Buffers
 from dpnn.nn.kernels.recurrence import plain_scan, scan
 
-drawn = settings(max_examples=40, deadline=None)
+drawn = settings(max_examples=40)
 SIZES, SEEDS = st.integers(1, 40), st.integers(0, 1000)
 ROWS = st.sampled_from([0, 1, 2, 7, 64, 1000, 1024, 3072, 5000])
 
@@ -170,7 +170,7 @@ def test_masks_keep_their_share(rate: float, mask: Any) -> None:
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(0, 3),
     st.tuples(st.integers(1, 9), st.integers(1, 9)),

@@ -21,7 +21,6 @@ pytestmark = [
 ]
 BOUNDED = settings(
     max_examples=15,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
