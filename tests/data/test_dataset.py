@@ -1,6 +1,7 @@
 """Dataset: one read, named splits, any number of fits; the same rows from arrays and DataFrames."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -122,15 +123,22 @@ def test_two_frames_are_one_shuffle_and_may_differ_in_type(df, spark_session):
     other = df.where("held").select(
         *(F.col(n).cast("double") for n in "abc"), F.col("y").cast("long")
     )
+    began = time.time()
     with Dataset(df, ["a", "b", "c"], "y", validation=other, num_shards=2) as data:
         shard = data.local().shards[0]
         assert shard["train"].y.dtype == np.int32
         assert shard["validation"].y.dtype == np.int64
         root = Path(data.spark().handles[0].path).parents[1]
-        made = {p.name.split("_")[1] for p in root.glob("*/shuffle_*")}
+
+    def left():
+        files = list(root.glob("*/shuffle_*"))
+        with suppress(FileNotFoundError):  # gone just now
+            return any(file.stat().st_mtime > began for file in files)
+        return True
+
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if not made & {p.name.split("_")[1] for p in root.glob("*/shuffle_*")}:
+        if not left():
             break
         time.sleep(0.1)
     else:
