@@ -26,7 +26,7 @@ CLIENT = os.getpid()
 class Mortal(nn.Layer):
     """y = x; in the sixth pass of a task's process something dies, once.
 
-    what    "worker": the process itself, "executor": its JVM, "executors": all JVMs
+    what    "worker": the process itself, "executor": its JVM
     marks   a folder: a file of each death
     """
 
@@ -38,8 +38,8 @@ class Mortal(nn.Layer):
             PASSES.append(1)
             if len(PASSES) == 6 and not any(Path(self.marks).iterdir()):
                 Path(self.marks, str(time.time_ns())).touch()
-                for victim in victims(self.what):
-                    os.kill(victim, signal.SIGKILL)
+                victim = os.getpid() if self.what == "worker" else jvm()
+                os.kill(victim, signal.SIGKILL)
                 time.sleep(10)  # with its JVM this process dies, too
         return x, None
 
@@ -50,29 +50,12 @@ class Mortal(nn.Layer):
 PASSES: list[int] = []
 
 
-def victims(what: str) -> list[int]:
-    """This process, the executor above it, or all that the cluster has, that one last."""
-    if what == "worker":
-        return [os.getpid()]
-    own = os.getpid()
-    while not is_java(own):
-        own = parent(own)
-    if what == "executor":
-        return [own]
-    pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
-    others = [pid for pid in pids if parent(pid) == parent(own) and is_java(pid)]
-    return [*(pid for pid in others if pid != own), own]
-
-
-def parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0  # gone since
-
-
-def is_java(pid: int) -> bool:
-    return "java" in Path(f"/proc/{pid}/comm").read_text()
+def jvm() -> int:
+    """The executor above this process."""
+    pid = os.getpid()
+    while "java" not in Path(f"/proc/{pid}/comm").read_text():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return pid
 
 
 def fit(data, engine, shards, local_steps, model, **columns):

@@ -1,4 +1,4 @@
-"""The frames engine over Spark Connect, on executors of its own: same bits through kills."""
+"""The frames engine over Spark Connect, on one executor and on two: same bits through kills."""
 
 import os
 
@@ -9,15 +9,17 @@ from tests.engines.clusters import drive
 
 pytestmark = pytest.mark.cluster
 
-NAMES = ["3/0/executor", "3/4/worker", "3/4/executors"]
 
-
-def test_same_bits_through_kills(tmp_path):
+@pytest.mark.parametrize(
+    ("executors", "names"),
+    [(1, ["3/0/worker", "3/4/executor"]), (2, ["3/0/executor", "3/4/worker"])],
+)
+def test_same_bits_through_kills(executors, names, tmp_path):
     pytest.importorskip("grpc")
     env = {key: value for key, value in os.environ.items() if key != "PATH"}
-    with server("local-cluster[2,1,1024]") as url:
-        found = drive("connect_fit", url, str(tmp_path), *NAMES, env=env)
-    assert [one["name"] for one in found] == NAMES
+    with server(f"local-cluster[{executors},1,1024]") as url:
+        found = drive("connect_fit", url, str(tmp_path), *names, env=env)
+    assert [one["name"] for one in found] == names
     for one in found:
         assert one["equal"], one
         assert one["deaths"], one
