@@ -1,6 +1,6 @@
 """Rows straight from Parquet files: tasks read row groups of their own, past Spark's rows.
 
-Where a DataFrame is nothing but a read of files (`spark.scan`), what `split` gets of it is made by
+Where a DataFrame is nothing but a read of files (`spark.scan`), what a task gets of it is made by
 pyarrow here, batch by batch, equal to what Spark would hand over: the same rows fall into the same
 shards, to the bit. The driver reads the footers. Where a file is not just as Spark's schema says
 (another type, a column that is missing, damage), and where a row cannot be trained on, Spark reads

@@ -62,10 +62,20 @@ def test_parts_are_multiples_of_units_and_few_bits_wide():
     [([1, inf, 2], inf), ([-inf, 5], -inf), ([inf, -inf, 1], None), ([np.nan, 1], None)],
 )
 def test_what_is_not_finite_shows(terms, expected):
-    for order in (terms, terms[::-1]):
-        with np.errstate(all="ignore"):
-            found = added(np.array(order, float)[:, None], len(terms))
+    for order in (terms, terms[::-1]):  # without a warning
+        found = added(np.array(order, float)[:, None], len(terms))
         assert found == [expected] if expected else np.isnan(found)
+
+
+def test_what_is_not_finite_is_merged_beside_what_is():
+    sums = exact.ExactSums(2)
+    for terms in ([[np.inf, 1]], [[-np.inf, 2]], [[np.nan, 3]]):
+        one = exact.ExactSums(2)
+        one.add(0, np.array(terms))
+        sums.merge(one.pack())
+    first, second = sums.rounded()
+    assert np.isnan(first)
+    assert second == 6
 
 
 def test_counts_of_weights():

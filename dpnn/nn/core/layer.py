@@ -68,7 +68,7 @@ class Layer(Spec, base=True):
         return {}, expect(x, "…")
 
     def forward(self, p: Views, x: Any, ctx: Context) -> tuple[Array, Cache]:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method forward(p, x, ctx)")
 
     def backward(self, p: Views, g: Views, cache: Cache, dy: Array, ctx: Context):
         """dx, or None where nothing needs it."""

@@ -51,6 +51,7 @@ class ExactSums:
         self.size = size
         self._sums: dict[tuple[int, float], np.ndarray] = {}  # (place of the first, unit) -> sums
 
+    @np.errstate(invalid="ignore")  # what is not finite shows in the sums
     def add(self, place: int, terms: np.ndarray) -> None:
         """The columns of terms (N, k), float64, to k sums, the first of them at `place`."""
         for some in blocks(np, len(terms), 4 * terms.shape[1]):
