@@ -1,7 +1,6 @@
 """MultilayerPerceptronClassifier with MLlib's signature: to change over, change the import line.
 
-Sigmoid hidden layers and softmax, as there; trained by the resident engine. solver "l-bfgs" is
-full-batch L-BFGS, "gd" full-batch gradient descent.
+Sigmoid hidden layers and softmax, as there; how they are trained is in `solvers`.
 """
 
 from __future__ import annotations
@@ -23,12 +22,9 @@ from dpnn import nn
 from dpnn.data.dataset import Dataset
 from dpnn.ml.checked import CheckedParams
 from dpnn.ml.classification import NeuralNetworkClassificationModel
-from dpnn.ml.reading import ReadsOnce, fitted
+from dpnn.ml.reading import ReadsOnce
+from dpnn.ml.solvers import SOLVERS, Solver
 from dpnn.ml.summary import ClassificationSummary, PerceptronSummary
-from dpnn.training.events import EpochDone, FitStarted
-from dpnn.training.trainer import Trainer
-
-SOLVERS = ("l-bfgs", "gd")
 
 
 class _Setters(CheckedParams, _MultilayerPerceptronParams):
@@ -103,7 +99,10 @@ class MultilayerPerceptronClassifier(
                 f"layers begin with {sizes[0]}, but column {self.getFeaturesCol()!r} has rows "
                 f"of {data.input_shape}"
             )
-        result = fitted(self._trainer(sizes), data)
+        layers: list[nn.Layer] = []
+        for size in sizes[1:-1]:
+            layers += [nn.Dense(size), nn.Sigmoid()]
+        result = self._solver(sizes).fit([*layers, nn.Dense(sizes[-1])], data)
         facts = {
             "labels": [str(k) for k in range(sizes[-1])],
             "history": dict(result.history),
@@ -125,28 +124,28 @@ class MultilayerPerceptronClassifier(
             raise ValueError(f"layers has sizes of at least two layers, from 1 on, got {sizes}")
         return sizes
 
-    def _trainer(self, sizes: list[int]) -> Trainer:
+    def _solver(self, sizes: list[int]) -> Solver:
         if self.getSolver() not in SOLVERS:
             raise ValueError(f"solver is one of {SOLVERS}, not {self.getSolver()!r}")
-        layers: list[nn.Layer] = []
-        for size in sizes[1:-1]:
-            layers += [nn.Dense(size), nn.Sigmoid()]
-        model = nn.Sequential(*layers, nn.Dense(sizes[-1]))
-        callbacks: list[Any] = [_Converged(self.getTol())]
-        if self.isDefined(self.initialWeights) and self.getInitialWeights() is not None:
-            callbacks.append(_Begin(self.getInitialWeights(), sizes))
-        full = 2**62  # all rows are one batch
-        optimizer = nn.LBFGS() if self.getSolver() == "l-bfgs" else nn.SGD(self.getStepSize())
-        return Trainer(
-            model,
-            nn.SoftmaxCrossEntropy(),
-            optimizer,
-            batch_size=full,
-            epochs=max(self.getMaxIter(), 1),
-            seed=self.getSeed() & 0x7FFFFFFF,
-            callbacks=callbacks,
-            progress=False,
+        return Solver(
+            self.getSolver(),
+            self.getMaxIter(),
+            self.getTol(),
+            self.getStepSize(),
+            self.getSeed() & 0x7FFFFFFF,
+            self._first_weights(sizes),
         )
+
+    def _first_weights(self, sizes: list[int]) -> np.ndarray | None:
+        if not self.isDefined(self.initialWeights) or self.getInitialWeights() is None:
+            return None
+        weights = np.asarray(self.getInitialWeights().toArray(), np.float32)
+        wanted = sum((a + 1) * b for a, b in pairwise(sizes))
+        if len(weights) != wanted:
+            raise ValueError(
+                f"initialWeights has {len(weights)} numbers, but layers {sizes} have {wanted}"
+            )
+        return weights
 
 
 class MultilayerPerceptronClassificationModel(NeuralNetworkClassificationModel, _Setters):
@@ -176,33 +175,3 @@ class MultilayerPerceptronClassificationModel(NeuralNetworkClassificationModel, 
         name = self.getPredictionCol() or f"{self.uid}_prediction"
         predicted = self.copy({self.predictionCol: name}).transform(df)
         return predicted, self.getLabelCol(), name
-
-
-class _Begin:
-    """Begins a fit with given weights: of each layer the matrix, a row an input, then biases."""
-
-    def __init__(self, weights: Any, sizes: list[int]) -> None:
-        self.weights = np.asarray(weights.toArray(), np.float32)
-        wanted = sum((a + 1) * b for a, b in pairwise(sizes))
-        if len(self.weights) != wanted:
-            raise ValueError(
-                f"initialWeights has {len(self.weights)} numbers, but layers {sizes} have {wanted}"
-            )
-
-    def on_fit_start(self, event: FitStarted) -> None:
-        event.state.weights[...] = self.weights
-
-
-class _Converged:
-    """Ends a fit whose loss changes by less than tol of its first value: MLlib's rule, over ten."""
-
-    def __init__(self, tol: float) -> None:
-        self.tol = tol
-        self.losses: list[float] = []
-
-    def on_epoch(self, event: EpochDone) -> None:
-        loss = event.figures["loss"]
-        recent = self.losses[-10:]
-        self.losses.append(loss)
-        if recent and abs(loss - sum(recent) / len(recent)) <= self.tol * abs(self.losses[0]):
-            event.stop(f"the loss changes by less than tol={self.tol:g}")

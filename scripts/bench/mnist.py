@@ -163,7 +163,7 @@ def against_mllib(spark: Any, folder: str, iterations: int, full: bool) -> None:
     )
 
 
-def import_swap(spark: Any, folder: str, iterations: int, rows: int) -> None:
+def import_swap(spark: Any, folder: str, iterations: int, rows: int, hidden: int) -> None:
     """The two perceptrons, called alike, in turn: seconds of `fit`, with all that it reads."""
     from pyspark.ml import classification
     from pyspark.ml.evaluation import MulticlassClassificationEvaluator
@@ -183,7 +183,7 @@ def import_swap(spark: Any, folder: str, iterations: int, rows: int) -> None:
     for _ in range(2):
         for name, room in (("MLlib", classification), ("dpnn", ml)):
             learner = room.MultilayerPerceptronClassifier(
-                layers=[784, 256, 10], maxIter=iterations, tol=0.0, seed=0
+                layers=[784, hidden, 10], maxIter=iterations, tol=0.0, seed=0
             )
             start = time.perf_counter()
             model = learner.fit(train)
@@ -192,8 +192,8 @@ def import_swap(spark: Any, folder: str, iterations: int, rows: int) -> None:
             print(f"  {name:<8}{took[name][-1]:8.1f} s, {share:.2%} of the test rows", flush=True)
     theirs, ours = (min(seconds) for seconds in took.values())
     print(
-        f"\nthe import swap, 784-256-10, {train.count():,} rows, {iterations} iterations, the best "
-        f"of two: MLlib {theirs:.1f} s, dpnn {ours:.1f} s: {theirs / ours:.1f} x"
+        f"\nthe import swap, 784-{hidden}-10, {train.count():,} rows, maxIter={iterations}, the "
+        f"best of two: MLlib {theirs:.1f} s, dpnn {ours:.1f} s: {theirs / ours:.1f} x"
     )
 
 
@@ -206,6 +206,7 @@ def main() -> None:
     parser.add_argument("--mllib-full", action="store_true", help="all 100 iterations of MLlib")
     parser.add_argument("--swap", type=int, default=0, help="iterations of the import swap")
     parser.add_argument("--swap-rows", type=int, default=60_000)
+    parser.add_argument("--swap-hidden", type=int, default=256, help="units of the hidden layer")
     parser.add_argument("--commands", type=int, default=3, help="rounds of whole commands")
     options = parser.parse_args()
     folder = str(Path(options.folder).resolve())
@@ -219,7 +220,7 @@ def main() -> None:
     if options.mllib:
         against_mllib(spark, folder, options.mllib, options.mllib_full)
     if options.swap:
-        import_swap(spark, folder, options.swap, options.swap_rows)
+        import_swap(spark, folder, options.swap, options.swap_rows, options.swap_hidden)
     spark.stop()
 
 

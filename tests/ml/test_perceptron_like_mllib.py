@@ -8,11 +8,13 @@ import pytest
 from pyspark.ml import classification as mllib
 from pyspark.ml import evaluation
 from pyspark.ml.classification import OneVsRest
-from pyspark.ml.linalg import Vectors
+from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.ml.tuning import CrossValidator, ParamGridBuilder, TrainValidationSplit
 from pyspark.sql import functions as F
+from pyspark.sql.functions import udf
 
 from dpnn import ml
+from dpnn.ml import solvers
 
 FIGURES = (
     "labels",
@@ -169,3 +171,34 @@ def test_every_evaluator_takes_the_outputs(rows):
         evaluation.RegressionEvaluator(metricName="mae"),
     ):
         assert 0 < judge.evaluate(scored) < 1
+
+
+@pytest.mark.parametrize("unit", [0.5, 1000.0])
+def test_many_rows_begin_in_mini_batches(rows, monkeypatch, unit):
+    """Then L-BFGS goes on; large inputs are scaled meanwhile, as the weights tell at the end."""
+    monkeypatch.setattr(solvers, "MANY", 300)
+    larger = udf(lambda v: Vectors.dense(v.toArray() * unit), VectorUDT())
+    scaled = rows.withColumn("features", larger("features")).cache()
+    model = perceptron(ml, maxIter=100, tol=0.0).fit(scaled)
+    losses = model.summary().objectiveHistory
+    assert model.summary().totalIterations == 8 + 24
+    assert model._known["history"]["epoch"] == list(range(1, 33))
+    assert losses[8:] == sorted(losses[8:], reverse=True)
+    assert losses[8] < losses[7]
+    assert model.trained.evaluate(scaled)["loss"] == pytest.approx(losses[-1], rel=1e-4)
+    assert model.weights.size == 2 * 4 + 4 + 4 * 3 + 3
+    assert model.evaluate(scaled).accuracy > 0.9
+
+
+def test_what_ends_the_fit_of_many_rows(rows, monkeypatch):
+    monkeypatch.setattr(solvers, "MANY", 300)
+    assert perceptron(ml, maxIter=1).fit(rows).summary().totalIterations == 1
+    assert perceptron(ml, maxIter=100, tol=0.9).fit(rows).summary().totalIterations == 8 + 2
+
+
+def test_given_weights_are_where_l_bfgs_begins(rows, ours, monkeypatch):
+    monkeypatch.setattr(solvers, "MANY", 300)
+    again = perceptron(ml, maxIter=3, initialWeights=ours.weights).fit(rows)
+    losses = again.summary().objectiveHistory
+    assert len(losses) == 3
+    assert losses[0] < ours.summary().objectiveHistory[-1]
