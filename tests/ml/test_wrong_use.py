@@ -73,6 +73,12 @@ def test_ids_are_told(rows, capsys):
     assert "column 'id' has" in capsys.readouterr().err
 
 
+def test_moments_are_no_ids(rows, capsys):
+    timed = rows.selectExpr("p", "word", "timestamp_seconds(id * 997) as at")
+    classifier(dateCols=["at"]).fit(timed)
+    assert "leave out what is an id" not in capsys.readouterr().err
+
+
 def test_weights_of_classes_as_a_map(rows):
     weighed = classifier(classWeight={"yes": 3, "no": 1}).fit(rows)
     assert weighed.trained.loss.class_weights == (1.0, 3.0)

@@ -69,7 +69,8 @@ def _notes(
             f"the same value in all {found.rows:,} training rows, so without influence: "
             f"{some(constant)}"
         )
-    if alike := [encoder.name for k, encoder in enumerate(numbers) if _is_number_id(found, k)]:
+    plain = numbers[: len(numbers) - len(wishes.dates)]  # each moment of a log is its own, no id
+    if alike := [encoder.name for k, encoder in enumerate(plain) if _is_number_id(found, k)]:
         told.append(
             f"a whole number of its own in each training row: {some(alike)}; leave out what is "
             "an id"
