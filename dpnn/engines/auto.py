@@ -18,6 +18,17 @@ _ENCRYPTION = (
 
 def choose(shards: SparkShards) -> tuple[str, str]:
     """(engine, why in one line)."""
+    if told := by_settings(shards):
+        return told
+    slots = shards.classic.slots(shards.num_shards, patience=2.0)
+    if slots == 0:
+        return "job", "no slot is free for tasks that stay"
+    tasks = min(slots, shards.num_shards)
+    return "resident", f"{tasks} tasks stay for the fit and hold {shards.num_shards} shards"
+
+
+def by_settings(shards: SparkShards) -> tuple[str, str] | None:
+    """What session and settings leave no choice of; None where tasks can stay if slots are free."""
     if not isinstance(shards.session, ClassicSession):
         return "frames", "Spark Connect has DataFrames alone: each step is a query of its own"
     if key := encryption(shards):
@@ -26,11 +37,7 @@ def choose(shards: SparkShards) -> tuple[str, str]:
         refuse_idle_kills(shards)
     except ValueError as error:
         return "job", str(error)
-    slots = shards.classic.slots(shards.num_shards, patience=2.0)
-    if slots == 0:
-        return "job", "no slot is free for tasks that stay"
-    tasks = min(slots, shards.num_shards)
-    return "resident", f"{tasks} tasks stay for the fit and hold {shards.num_shards} shards"
+    return None
 
 
 def encryption(shards: SparkShards) -> str | None:

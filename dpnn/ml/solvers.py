@@ -1,7 +1,8 @@
 """How a perceptron is trained: MLlib's two solvers, over all rows at once. Driver.
 
 Of many rows each L-BFGS iteration is dear, and its first dozens only come as far as a few epochs of
-mini-batches do. So there "l-bfgs" begins with those, and ends after a third of maxIter.
+mini-batches do. So there "l-bfgs" begins with those, and ends after a third of maxIter. Not where
+each step is a Spark job or query, as over Connect: there the mini-batches would be dearer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from dpnn import nn
 from dpnn.data.dataset import Dataset
+from dpnn.engines.auto import by_settings
 from dpnn.ml.reading import fitted
 from dpnn.models.model import TrainedModel
 from dpnn.training.events import EpochDone, Event, FitStarted
@@ -47,9 +49,10 @@ class Solver:
 
     def fit(self, layers: list[nn.Layer], data: Dataset) -> Result:
         """`layers`, which begin with a Dense, in sequence, trained on classes."""
-        if self.name == "l-bfgs" and self.begin is None and data.rows["train"] >= MANY:
-            return self._begun_in_batches(layers, data)
         lbfgs = self.name == "l-bfgs"
+        many = self.begin is None and data.rows["train"] >= MANY
+        if lbfgs and many and by_settings(data.spark()) is None:
+            return self._begun_in_batches(layers, data)
         return self._run(
             nn.Sequential(*layers),
             data,

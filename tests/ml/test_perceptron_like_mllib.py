@@ -202,3 +202,10 @@ def test_given_weights_are_where_l_bfgs_begins(rows, ours, monkeypatch):
     losses = again.summary().objectiveHistory
     assert len(losses) == 3
     assert losses[0] < ours.summary().objectiveHistory[-1]
+
+
+def test_no_mini_batches_where_each_step_is_a_job(rows, ours, monkeypatch):
+    monkeypatch.setattr(solvers, "MANY", 300)
+    monkeypatch.setattr(solvers, "by_settings", lambda shards: ("job", "for a reason"))
+    same = perceptron(ml).fit(rows).summary()
+    assert same.objectiveHistory == ours.summary().objectiveHistory
