@@ -123,7 +123,6 @@ def _joined(first: History, second: History) -> History:
     for history in (first, second):
         for epoch in history["epoch"]:
             joined.append({**history.figures(epoch), "epoch": joined.epochs + 1})
-    joined.engines = [*first.engines, *second.engines]
     return joined
 
 
